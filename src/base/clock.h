@@ -1,0 +1,23 @@
+/*
+ * clock: the times redisteer uses. All are nanoseconds in 64 bits. All are [hook]: through the
+ * vDSO, async-signal-safe, errno untouched.
+ */
+#ifndef BASE_CLOCK_H
+#define BASE_CLOCK_H
+
+#include <stdint.h>
+
+#define NS_PER_US UINT64_C(1000)
+#define NS_PER_MS UINT64_C(1000000)
+#define NS_PER_S  UINT64_C(1000000000)
+
+/* CLOCK_BOOTTIME: one time base for all processes of the host, running through suspend. */
+uint64_t clock_boot_ns(void);
+
+/* CLOCK_REALTIME: for people only (events, logs). Never compared with anything. */
+uint64_t clock_wall_ns(void);
+
+/* CLOCK_MONOTONIC_COARSE: a few ns to read, a tick (1-10 ms) of resolution; for rate limits. */
+uint64_t clock_coarse_ns(void);
+
+#endif

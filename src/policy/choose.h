@@ -1,0 +1,74 @@
+/*
+ * choose: which endpoint of a service a new connection goes to. One pure function of the settings,
+ * the endpoints' states and the time; whoever has new evidence may run it. [hook]
+ *
+ * Eligible: enabled, not drained, HEALTHY (UNKNOWN only while no endpoint is HEALTHY), breaker
+ * closed or disabled. An endpoint whose breaker is half-open is no choice but a possible *trial*.
+ */
+#ifndef POLICY_CHOOSE_H
+#define POLICY_CHOOSE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "policy/breaker.h"
+#include "policy/rules.h"
+
+enum health { HEALTH_UNKNOWN, HEALTH_HEALTHY, HEALTH_UNHEALTHY };
+enum admin { ADMIN_READY, ADMIN_DRAIN, ADMIN_MAINT };
+
+struct candidate {
+    uint64_t grace_until_ns;     /* 0 = not in grace; holds back failback only */
+    uint32_t weight_milli;       /* 0..1000000 */
+    enum health health;
+    enum breaker_state breaker;  /* as breaker_state() gives it: half-open means a trial is due */
+    enum admin admin;
+    bool same_zone;
+};
+
+/* Why an endpoint gets no ordinary connection, for status and explain; NULL when it is eligible. */
+const char *candidate_why_not(const struct candidate candidates[], unsigned count, unsigned index);
+
+enum choice_reason {
+    CHOICE_KEPT,          /* the current one stays */
+    CHOICE_FIRST,         /* there was none */
+    CHOICE_HEALTH,        /* the current one is unhealthy */
+    CHOICE_BREAKER,       /* the current one's breaker is open */
+    CHOICE_FAILBACK,      /* a better one is well again */
+    CHOICE_ADMIN,         /* the current one is drained or in maintenance */
+    CHOICE_REMOVED,       /* the current one is gone from the settings */
+};
+
+struct choice_rules {
+    enum strategy strategy;
+    bool failback;
+};
+
+struct choice {
+    int endpoint; /* index, or -1: none is eligible */
+    int trial;    /* index of a half-open endpoint that a trial connection may go to, or -1 */
+    enum choice_reason reason;
+};
+
+/*
+ * priority: same zone first, then the highest weight; ties keep `current`, then file order. A better
+ * endpoint replaces an eligible `current` only by failback: rules allow it and its grace is over.
+ * `current` is an index or -1. `trial`: the best half-open endpoint that would, once closed, be
+ * preferred over the choice (or any half-open one when nothing is eligible); never one in grace while
+ * something is eligible.
+ */
+struct choice choose(const struct choice_rules *rules, const struct candidate candidates[],
+                     unsigned count, int current, uint64_t now_ns);
+
+/*
+ * The next endpoint to try inside one call, `tried` being the bit set of those that failed already:
+ * eligible ones in order of preference, then half-open, then the rest by file order when `desperate`
+ * (when_all_down = try). -1 when none is left.
+ */
+int choose_next(const struct choice_rules *rules, const struct candidate candidates[],
+                unsigned count, uint32_t tried, bool desperate, uint64_t now_ns);
+
+const char *choice_reason_name(enum choice_reason reason); /* "health-check", "breaker", "failback",
+                                                              "drained", "removed", "start" */
+
+#endif

@@ -1,0 +1,26 @@
+/*
+ * window: counts of recent calls, by time or by number, in lock-free shared words.
+ * Used by the breaker alone. [hook], pure.
+ */
+#ifndef POLICY_WINDOW_H
+#define POLICY_WINDOW_H
+
+#include "policy/breaker.h"
+
+struct window_counts {
+    uint32_t calls;
+    uint32_t failures;
+    uint32_t slow;
+};
+
+/* Adds one call at `now`. */
+void window_add(struct breaker *breaker, const struct breaker_rules *rules, bool failed, bool slow,
+                uint64_t now_ns);
+
+/* What the window holds at `now`. Concurrent adds may or may not be seen. */
+struct window_counts window_sum(const struct breaker *breaker, const struct breaker_rules *rules,
+                                uint64_t now_ns);
+
+void window_clear(struct breaker *breaker);
+
+#endif
