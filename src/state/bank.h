@@ -1,0 +1,57 @@
+/*
+ * bank: reading the settings in force, consistently and without waiting.
+ *
+ *     struct bank_view view;
+ *     do {
+ *         if (!bank_open(segment, &view)) return;     (superseded garbage: give up, fail open)
+ *         ... bank_service(&view, i, &service) ...    (copies; false when out of bounds)
+ *     } while (!bank_valid(&view) && ++tries < 3);
+ *
+ * A copy may be torn while the bank is rewritten under the reader; bank_valid() then says so. Until it
+ * has said yes nothing copied may be believed, but nothing crashes: all indexes are checked.
+ * All functions are [hook].
+ */
+#ifndef STATE_BANK_H
+#define STATE_BANK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "state/segment.h"
+
+struct bank_view {
+    const unsigned char *base;
+    const struct segment *segment;
+    uint64_t sequence;
+    uint32_t size; /* bytes that may be read from base */
+    /* Checked against size by bank_open(). */
+    uint32_t service_count, services_at;
+    uint32_t endpoint_count, endpoints_at;
+    uint32_t labels_at;
+    uint32_t match_count, matches_at;
+    uint32_t ip_count, ips_at, ip_mask, ip_table_at;
+    uint32_t name_mask, name_table_at;
+};
+
+bool bank_open(const struct segment *segment, struct bank_view *view);
+bool bank_valid(const struct bank_view *view);
+
+bool bank_service(const struct bank_view *view, uint32_t index, struct service_settings *out);
+bool bank_endpoint(const struct bank_view *view, uint32_t index, struct endpoint_settings *out);
+bool bank_label(const struct bank_view *view, uint32_t index, struct endpoint_label *out);
+bool bank_match(const struct bank_view *view, uint32_t index, struct match_settings *out);
+
+/* Everything but the arrays: file stamp, path, instance, zone, programs. */
+void bank_front(const struct bank_view *view, struct bank *out);
+
+/*
+ * The fast question of connect(): may this IP (port aside) mean a service? One hash probe, no copy.
+ * Returns index + 1 of the first entry of its bucket, 0 = certainly not ours.
+ */
+uint32_t bank_ip_first(const struct bank_view *view, const struct address *address);
+bool bank_ip(const struct bank_view *view, uint32_t entry, struct ip_entry *out); /* entry = index + 1 */
+
+/* The same for a normalised host name (text_host_name). */
+uint32_t bank_name_first(const struct bank_view *view, uint64_t hash);
+
+#endif

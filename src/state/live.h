@@ -1,0 +1,45 @@
+/*
+ * live: the words of the live part that have an inner structure, and who may write them.
+ * Pure packing and unpacking; [hook].
+ *
+ *   service.active   {epoch:32, 0:16, slot+1:16}; by CAS, epoch + 1 each time; slot+1 = 0: none.
+ *   service.mode     {until_ms:48 (CLOCK_BOOTTIME, 0 = no end), mode+1:16}; 0: as configured. Last
+ *                    writer wins: it is the operator.
+ *   last_switch      {from+1:16, to+1:16, reason:16, epoch:16}, last_switch_ms {wall ms:48, epoch:16}:
+ *                    written by the winner of the CAS on `active`; a reader believes them when the
+ *                    epochs agree.
+ */
+#ifndef STATE_LIVE_H
+#define STATE_LIVE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "policy/choose.h"
+#include "state/layout.h"
+
+struct active {
+    uint32_t epoch;
+    uint32_t slot; /* NO_SLOT: none */
+};
+struct active active_unpack(uint64_t word);
+uint64_t active_pack(struct active active);
+
+enum runtime_mode { RUNTIME_NONE, RUNTIME_AUTO, RUNTIME_OBSERVE, RUNTIME_OFF };
+uint64_t runtime_mode_pack(enum runtime_mode mode, uint64_t until_boot_ms);
+/* The mode in force: the operator's, unless it has run out, else the file's. */
+enum service_mode service_mode_now(uint64_t mode_word, enum service_mode configured,
+                                   uint64_t now_ns);
+
+struct last_switch {
+    uint64_t wall_ms;
+    uint32_t from, to; /* slots; NO_SLOT: none */
+    enum choice_reason reason;
+};
+void last_switch_write(struct service_live *live, struct last_switch what, uint32_t epoch);
+bool last_switch_read(const struct service_live *live, struct last_switch *out); /* false: none yet */
+
+uint64_t last_error_pack(int error, uint64_t wall_ns);
+int last_error_unpack(uint64_t word, uint64_t *wall_ms); /* the errno, 0 = none yet */
+
+#endif
