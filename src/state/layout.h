@@ -206,9 +206,9 @@ struct event_slot {
 };
 
 _Static_assert(sizeof(struct live_head) == 64, "a cache line");
-_Static_assert(sizeof(struct segment_head) == 168, "same in every process");
+_Static_assert(sizeof(struct segment_head) == 152, "same in every process");
 _Static_assert(sizeof(struct segment_head) <= SEGMENT_HEAD_SIZE, "fits its page");
-_Static_assert(offsetof(struct segment_head, sequence) == 160, "same in every process");
+_Static_assert(offsetof(struct segment_head, sequence) == 144, "same in every process");
 _Static_assert(sizeof(struct service_settings) % 8 == 0, "copied by words");
 _Static_assert(sizeof(struct endpoint_settings) % 8 == 0, "copied by words");
 _Static_assert(sizeof(struct endpoint_label) % 8 == 0, "copied by words");
