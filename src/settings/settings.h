@@ -1,0 +1,110 @@
+/*
+ * settings: the configuration file, read, checked and understood. Only in the program `redisteer`
+ * (libconfuse); never in the library.
+ *
+ *     file --settings_load()--> struct settings --settings_publish()--> shared segment
+ *
+ * Everything that can be said against the file is said in one go: each complaint is
+ * "file:line: what is wrong: 'the text'".
+ */
+#ifndef SETTINGS_SETTINGS_H
+#define SETTINGS_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/address.h"
+#include "base/log.h"
+#include "policy/rules.h"
+#include "state/place.h"
+#include "state/publish.h"
+
+enum monitor { MONITOR_AUTO, MONITOR_THREAD, MONITOR_PROCESS, MONITOR_EXTERNAL };
+
+struct match_entry {
+    struct host_port at;     /* port filled in: 6379 when none was written and not any_port */
+    bool is_name;
+    struct address address;  /* of an IP literal */
+    unsigned line;
+};
+
+struct endpoint {
+    char name[NAME_TEXT];
+    char zone[NAME_TEXT];
+    struct host_port at;     /* port 6379 when none was written */
+    uint32_t weight_milli;   /* default 1000 */
+    struct health_rules health; /* the service's, overridden option by option */
+    char *username;          /* NULL when not set; secrets: never printed, never published */
+    char *password;
+    char *password_file;
+    unsigned line;
+};
+
+struct service {
+    char name[NAME_TEXT];
+    enum strategy strategy;
+    enum resolve resolve;
+    enum service_mode mode;
+    enum when_all_down when_all_down;
+    uint64_t wait_ns;
+    struct breaker_rules breaker;
+    struct connect_rules connect;
+    struct retry_rules retry;
+    struct failover_rules failover;
+    struct health_rules health;
+    size_t match_count;
+    struct match_entry matches[MATCHES_MAX];
+    size_t endpoint_count;
+    struct endpoint endpoints[ENDPOINTS_MAX];
+    unsigned line;
+};
+
+struct settings {
+    char path[PATH_TEXT];    /* absolute, as given */
+    struct file_stamp stamp; /* of what was read */
+    char zone[NAME_TEXT];
+    enum monitor monitor;
+    bool shared;             /* share_group was set */
+    gid_t share_group;
+    size_t only_count, skip_count;
+    char only[PROGRAMS_MAX][PROGRAM_TEXT];
+    char skip[PROGRAMS_MAX][PROGRAM_TEXT];
+    enum log_level log_level;
+    size_t service_count;
+    struct service *services;
+};
+
+/* Complaints, in the order of their lines; at most 100 are kept. */
+struct complaints {
+    size_t count;
+    struct complaint {
+        unsigned line; /* 0: about the file as a whole */
+        char text[400];
+    } list[100];
+};
+
+/*
+ * Reads and checks the file. 0 with `*out` to be freed by settings_free(); else -errno: -EINVAL with
+ * complaints about the content, -EACCES for a file that others can write or a password that others
+ * can read, or open's errno; each with at least one complaint in words.
+ */
+int settings_load(const char *path, struct settings **out, struct complaints *complaints);
+void settings_free(struct settings *settings);
+
+/*
+ * The file to use: `explicit` (--config), $REDISTEER_CONFIG, $XDG_CONFIG_HOME/redisteer/redisteer.conf
+ * where that exists, /etc/redisteer/redisteer.conf. Absolute, not otherwise resolved. 0 or -errno.
+ */
+int settings_find(const char *explicit_path, char out[static PATH_TEXT]);
+
+/*
+ * Resolves the endpoints' names and publishes. A name that does not resolve keeps the addresses that
+ * the segment has; with none, the endpoint is published without address and reported. Messages (one
+ * a line, for people) are handed to `say`. 0 or -errno.
+ */
+int settings_publish(const struct settings *settings, const struct place *place,
+                     enum publish_result *result, void (*say)(const char *line));
+
+#endif
