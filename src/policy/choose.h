@@ -2,8 +2,9 @@
  * choose: which endpoint of a service a new connection goes to. One pure function of the settings,
  * the endpoints' states and the time; whoever has new evidence may run it. [hook]
  *
- * Eligible: enabled, not drained, HEALTHY (UNKNOWN only while no endpoint is HEALTHY), breaker
- * closed or disabled. An endpoint whose breaker is half-open is no choice but a possible *trial*.
+ * Eligible: not drained or in maintenance, HEALTHY (UNKNOWN only while no endpoint that is otherwise
+ * eligible is HEALTHY), breaker closed or disabled. An endpoint whose breaker is half-open is no
+ * choice but a possible *trial*. `count` is at most ENDPOINTS_MAX everywhere.
  */
 #ifndef POLICY_CHOOSE_H
 #define POLICY_CHOOSE_H
@@ -53,9 +54,10 @@ struct choice {
 /*
  * priority: same zone first, then the highest weight; ties keep `current`, then file order. A better
  * endpoint replaces an eligible `current` only by failback: rules allow it and its grace is over.
- * `current` is an index or -1. `trial`: the best half-open endpoint that would, once closed, be
- * preferred over the choice (or any half-open one when nothing is eligible); never one in grace while
- * something is eligible.
+ * `current` is an index or -1; one past the end is an endpoint that was removed. Without an eligible
+ * `current`, those in grace are chosen only when there is no other. `trial`: the best half-open
+ * endpoint that would, once closed, take over from the choice by failback (or the best half-open one
+ * when nothing is eligible); never one in grace while something is eligible.
  */
 struct choice choose(const struct choice_rules *rules, const struct candidate candidates[],
                      unsigned count, int current, uint64_t now_ns);
@@ -63,7 +65,8 @@ struct choice choose(const struct choice_rules *rules, const struct candidate ca
 /*
  * The next endpoint to try inside one call, `tried` being the bit set of those that failed already:
  * eligible ones in order of preference, then half-open, then the rest by file order when `desperate`
- * (when_all_down = try). -1 when none is left.
+ * (when_all_down = try), save what the operator has drained or put in maintenance. -1 when none is
+ * left.
  */
 int choose_next(const struct choice_rules *rules, const struct candidate candidates[],
                 unsigned count, uint32_t tried, bool desperate, uint64_t now_ns);

@@ -1,6 +1,9 @@
 /*
  * window: counts of recent calls, by time or by number, in lock-free shared words.
  * Used by the breaker alone. [hook], pure.
+ *
+ * `generation` numbers the breaker's closed times: a window holds the calls of its own generation
+ * only, so that each closed time starts with an empty one.
  */
 #ifndef POLICY_WINDOW_H
 #define POLICY_WINDOW_H
@@ -14,13 +17,11 @@ struct window_counts {
 };
 
 /* Adds one call at `now`. */
-void window_add(struct breaker *breaker, const struct breaker_rules *rules, bool failed, bool slow,
-                uint64_t now_ns);
+void window_add(struct breaker *breaker, const struct breaker_rules *rules, uint8_t generation,
+                bool failed, bool slow, uint64_t now_ns);
 
 /* What the window holds at `now`. Concurrent adds may or may not be seen. */
 struct window_counts window_sum(const struct breaker *breaker, const struct breaker_rules *rules,
-                                uint64_t now_ns);
-
-void window_clear(struct breaker *breaker);
+                                uint8_t generation, uint64_t now_ns);
 
 #endif
