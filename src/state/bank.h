@@ -45,6 +45,12 @@ bool bank_match(const struct bank_view *view, uint32_t index, struct match_setti
 void bank_front(const struct bank_view *view, struct bank *out);
 
 /*
+ * connect()'s first question, in front of bank_open(): is this IP certainly not ours (false)? A
+ * handful of loads; most connections of a host end here.
+ */
+bool bank_may_have_ip(const struct segment *segment, const struct address *address);
+
+/*
  * The fast question of connect(): may this IP (port aside) mean a service? One hash probe, no copy.
  * Returns index + 1 of the first entry of its bucket, 0 = certainly not ours.
  */

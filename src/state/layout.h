@@ -9,9 +9,9 @@
  * `live` starts on a 64 KiB boundary, the largest page size Linux has on the machines we know.
  *
  * The sequence number picks the bank in force (sequence & 1). A publisher, alone by a lock file,
- * fills the other bank and then stores sequence + 1 (release; partner: the reader's acquire). So a
- * bank is rewritten only by the second publication after a reader took it, and a publisher that dies
- * half way leaves the old bank in force.
+ * fills the other bank and then stores sequence + 1 (release; partner: the reader's acquire). So the
+ * bank in force is never written, what was read from it counts if the sequence is still the same
+ * afterwards, and a publisher that dies half way leaves the old bank in force.
  */
 #ifndef STATE_LAYOUT_H
 #define STATE_LAYOUT_H
@@ -136,7 +136,7 @@ struct match_settings {
     SHARED64 uint64_t hash;             /* hash_bytes() of host */
     struct address address;             /* of an IP literal, with the port */
     uint32_t service;
-    uint32_t next;                      /* index + 1, 0 = end */
+    uint32_t next;                      /* index + 1, 0 = end; always behind this entry */
     uint16_t port;
     uint8_t any_port;
     uint8_t is_name;
@@ -148,7 +148,7 @@ struct ip_entry {
     struct address address;             /* port: of a match (0 with any_port) or the endpoint's own */
     uint32_t service;
     uint32_t endpoint;                  /* index in the bank, or UINT32_MAX */
-    uint32_t next;                      /* index + 1, 0 = end */
+    uint32_t next;                      /* index + 1, 0 = end; always behind this entry */
     uint8_t kind;                       /* enum ip_kind */
     uint8_t any_port;
     uint8_t spare[2];
@@ -172,7 +172,9 @@ struct service_live {
     SHARED64 atomic_u64 mode;         /* a mode set at run time, and until when; CAS or store */
     SHARED64 atomic_u64 last_switch;  /* packed from, to, reason, epoch */
     SHARED64 atomic_u64 last_switch_ms; /* CLOCK_REALTIME ms << 16 | epoch: the two must agree */
-    SHARED64 atomic_u64 spare[3];
+    SHARED64 atomic_u64 uses;         /* services that have had this slot; 0 = never used */
+    SHARED64 atomic_u64 retired_ns;   /* CLOCK_BOOTTIME when its service left the settings */
+    SHARED64 atomic_u64 spare;
 };
 
 struct check_record {
@@ -187,9 +189,9 @@ struct endpoint_live {
     SHARED64 atomic_u64 grace_until_ns; /* CLOCK_BOOTTIME */
     SHARED64 atomic_u64 since_ns;       /* CLOCK_BOOTTIME of the last change of health or breaker */
     SHARED64 atomic_u64 last_error;     /* errno << 48 | CLOCK_REALTIME ms; 0 = none yet */
-    SHARED64 atomic_u64 generation;
+    SHARED64 atomic_u64 generation;     /* endpoints that have had this slot; 0 = never used */
     SHARED64 atomic_u64 rtt_us;         /* EWMA of the checks */
-    SHARED64 atomic_u64 spare;
+    SHARED64 atomic_u64 retired_ns;     /* CLOCK_BOOTTIME when its endpoint left the settings */
     /* counters, each only ever added to */
     SHARED64 atomic_u64 connects[OUTCOME_COUNTED];
     SHARED64 atomic_u64 checks_ok;

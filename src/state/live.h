@@ -3,7 +3,7 @@
  * Pure packing and unpacking; [hook].
  *
  *   service.active   {epoch:32, 0:16, slot+1:16}; by CAS, epoch + 1 each time; slot+1 = 0: none.
- *   service.mode     {until_ms:48 (CLOCK_BOOTTIME, 0 = no end), mode+1:16}; 0: as configured. Last
+ *   service.mode     {until_ms:48 (CLOCK_BOOTTIME, 0 = no end), mode:16}; 0: as configured. Last
  *                    writer wins: it is the operator.
  *   last_switch      {from+1:16, to+1:16, reason:16, epoch:16}, last_switch_ms {wall ms:48, epoch:16}:
  *                    written by the winner of the CAS on `active`; a reader believes them when the
@@ -27,6 +27,7 @@ uint64_t active_pack(struct active active);
 
 enum runtime_mode { RUNTIME_NONE, RUNTIME_AUTO, RUNTIME_OBSERVE, RUNTIME_OFF };
 uint64_t runtime_mode_pack(enum runtime_mode mode, uint64_t until_boot_ms);
+enum runtime_mode runtime_mode_unpack(uint64_t mode_word, uint64_t *until_boot_ms);
 /* The mode in force: the operator's, unless it has run out, else the file's. */
 enum service_mode service_mode_now(uint64_t mode_word, enum service_mode configured,
                                    uint64_t now_ns);

@@ -1,0 +1,215 @@
+#include "state/bank.h"
+
+#include <string.h>
+
+#include "state/fence.h"
+
+enum {
+    IPS_MAX =
+        SERVICES_MAX * (MATCHES_MAX + 1 + ENDPOINTS_MAX * (ADDRESSES_MAX + PAST_ADDRESSES_MAX)),
+    BUCKETS_MAX = 256 * 1024,
+};
+_Static_assert(IPS_MAX * 2 <= BUCKETS_MAX, "tables stay half empty");
+
+static uint32_t load32(const uint32_t *word)
+{
+    return __atomic_load_n(word, __ATOMIC_RELAXED);
+}
+
+static bool array_fits(uint32_t size, uint32_t at, uint32_t count, uint32_t most, size_t element)
+{
+    return at % 8 == 0 && count <= most && at + (uint64_t)count * element <= size;
+}
+
+/* A table has at least one bucket, and as many as a mask can name. */
+static bool table_fits(uint32_t size, uint32_t at, uint32_t buckets)
+{
+    return at % 4 == 0 && buckets != 0 && (buckets & (buckets - 1)) == 0 &&
+           buckets <= BUCKETS_MAX && at + (uint64_t)buckets * sizeof(uint32_t) <= size;
+}
+
+/* Acquire: partner of the publisher's release, so that the bank is there when its number is. */
+static uint64_t current_sequence(const struct segment *segment)
+{
+    return atomic_load_explicit(&segment->head->sequence, memory_order_acquire);
+}
+
+static bool sequence_is_still(const struct segment *segment, uint64_t sequence)
+{
+    fence_after_copying();
+    return load_relaxed(&segment->head->sequence) == sequence;
+}
+
+static const struct bank *bank_at(const struct segment *segment, uint64_t sequence)
+{
+    const void *head = segment->head;
+    const void *bank = (const unsigned char *)head + segment->bank_at[sequence & 1];
+
+    return bank;
+}
+
+bool bank_may_have_ip(const struct segment *segment, const struct address *address)
+{
+    uint64_t sequence = current_sequence(segment);
+    const struct bank *bank = bank_at(segment, sequence);
+    uint32_t buckets = load32(&bank->ip_buckets);
+    uint32_t at = load32(&bank->ip_table_at);
+    const void *table = (const unsigned char *)(const void *)bank + at;
+
+    if (!table_fits((uint32_t)segment->bank_size, at, buckets))
+        return true; /* bank_open() finds out what is wrong */
+    if (load32((const uint32_t *)table + (address_hash_ip(address) & (buckets - 1))) != 0)
+        return true;
+    return !sequence_is_still(segment, sequence);
+}
+
+bool bank_open(const struct segment *segment, struct bank_view *view)
+{
+    uint64_t sequence = current_sequence(segment);
+    const struct bank *bank = bank_at(segment, sequence);
+    uint64_t size = __atomic_load_n(&bank->size, __ATOMIC_RELAXED);
+    uint32_t ip_buckets = load32(&bank->ip_buckets);
+    uint32_t name_buckets = load32(&bank->name_buckets);
+
+    if (size < sizeof(struct bank) || size > segment->bank_size)
+        return false;
+    view->base = (const void *)bank;
+    view->segment = segment;
+    view->sequence = sequence;
+    view->size = (uint32_t)size;
+    view->service_count = load32(&bank->service_count);
+    view->services_at = load32(&bank->services_at);
+    view->endpoint_count = load32(&bank->endpoint_count);
+    view->endpoints_at = load32(&bank->endpoints_at);
+    view->labels_at = load32(&bank->labels_at);
+    view->match_count = load32(&bank->match_count);
+    view->matches_at = load32(&bank->matches_at);
+    view->ip_count = load32(&bank->ip_count);
+    view->ips_at = load32(&bank->ips_at);
+    view->ip_mask = ip_buckets - 1;
+    view->ip_table_at = load32(&bank->ip_table_at);
+    view->name_mask = name_buckets - 1;
+    view->name_table_at = load32(&bank->name_table_at);
+
+    return array_fits(view->size, view->services_at, view->service_count, SERVICES_MAX,
+                      sizeof(struct service_settings)) &&
+           array_fits(view->size, view->endpoints_at, view->endpoint_count, ENDPOINT_SLOTS_MAX,
+                      sizeof(struct endpoint_settings)) &&
+           array_fits(view->size, view->labels_at, view->endpoint_count, ENDPOINT_SLOTS_MAX,
+                      sizeof(struct endpoint_label)) &&
+           array_fits(view->size, view->matches_at, view->match_count, SERVICES_MAX * MATCHES_MAX,
+                      sizeof(struct match_settings)) &&
+           array_fits(view->size, view->ips_at, view->ip_count, IPS_MAX, sizeof(struct ip_entry)) &&
+           table_fits(view->size, view->ip_table_at, ip_buckets) &&
+           table_fits(view->size, view->name_table_at, name_buckets);
+}
+
+bool bank_valid(const struct bank_view *view)
+{
+    return sequence_is_still(view->segment, view->sequence);
+}
+
+/* ---- copies, made safe for whoever takes them at their word ---- */
+
+#define END_TEXT(text) ((text)[sizeof(text) - 1] = '\0')
+
+static uint32_t at_most(uint32_t value, uint32_t most)
+{
+    return value < most ? value : most;
+}
+
+static void copy_element(const struct bank_view *view, uint32_t at, uint32_t index, void *out,
+                         size_t size)
+{
+    shared_read(out, view->base + at + index * size, size);
+}
+
+bool bank_service(const struct bank_view *view, uint32_t index, struct service_settings *out)
+{
+    if (index >= view->service_count)
+        return false;
+    copy_element(view, view->services_at, index, out, sizeof(*out));
+    END_TEXT(out->name);
+    return out->endpoint_count <= ENDPOINTS_MAX && out->match_count <= MATCHES_MAX &&
+           out->strategy <= STRATEGY_COMMAND && out->resolve <= RESOLVE_REAL &&
+           out->mode <= MODE_OFF && out->when_all_down <= ALL_DOWN_WAIT &&
+           out->failover.existing <= EXISTING_CLOSE;
+}
+
+bool bank_endpoint(const struct bank_view *view, uint32_t index, struct endpoint_settings *out)
+{
+    if (index >= view->endpoint_count)
+        return false;
+    copy_element(view, view->endpoints_at, index, out, sizeof(*out));
+    out->address_count = at_most(out->address_count, ADDRESSES_MAX);
+    out->past_count = at_most(out->past_count, PAST_ADDRESSES_MAX);
+    return true;
+}
+
+bool bank_label(const struct bank_view *view, uint32_t index, struct endpoint_label *out)
+{
+    if (index >= view->endpoint_count)
+        return false;
+    copy_element(view, view->labels_at, index, out, sizeof(*out));
+    END_TEXT(out->name);
+    END_TEXT(out->zone);
+    END_TEXT(out->host);
+    END_TEXT(out->source);
+    for (unsigned i = 0; i < ADDRESSES_MAX; i++)
+        END_TEXT(out->ip_text[i]);
+    return true;
+}
+
+/* A chain leads forwards only: following it ends, whatever is written there. */
+static bool leads_forwards(uint32_t next, uint32_t index)
+{
+    return next == 0 || next > index + 1;
+}
+
+bool bank_match(const struct bank_view *view, uint32_t index, struct match_settings *out)
+{
+    if (index >= view->match_count)
+        return false;
+    copy_element(view, view->matches_at, index, out, sizeof(*out));
+    END_TEXT(out->host);
+    return leads_forwards(out->next, index);
+}
+
+void bank_front(const struct bank_view *view, struct bank *out)
+{
+    shared_read(out, view->base, sizeof(*out));
+    END_TEXT(out->path);
+    END_TEXT(out->instance);
+    END_TEXT(out->zone);
+    out->only_count = at_most(out->only_count, PROGRAMS_MAX);
+    out->skip_count = at_most(out->skip_count, PROGRAMS_MAX);
+    for (unsigned i = 0; i < PROGRAMS_MAX; i++) {
+        END_TEXT(out->only[i]);
+        END_TEXT(out->skip[i]);
+    }
+}
+
+static uint32_t table_word(const struct bank_view *view, uint32_t at, uint64_t bucket)
+{
+    const void *table = view->base + at;
+
+    return load32((const uint32_t *)table + bucket);
+}
+
+uint32_t bank_ip_first(const struct bank_view *view, const struct address *address)
+{
+    return table_word(view, view->ip_table_at, address_hash_ip(address) & view->ip_mask);
+}
+
+bool bank_ip(const struct bank_view *view, uint32_t entry, struct ip_entry *out)
+{
+    if (entry == 0 || entry > view->ip_count)
+        return false;
+    copy_element(view, view->ips_at, entry - 1, out, sizeof(*out));
+    return leads_forwards(out->next, entry - 1);
+}
+
+uint32_t bank_name_first(const struct bank_view *view, uint64_t hash)
+{
+    return table_word(view, view->name_table_at, hash & view->name_mask);
+}
