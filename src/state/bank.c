@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/text.h"
 #include "state/fence.h"
 
 enum {
@@ -63,9 +64,8 @@ bool bank_may_have_ip(const struct segment *segment, const struct address *addre
     return !sequence_is_still(segment, sequence);
 }
 
-bool bank_open(const struct segment *segment, struct bank_view *view)
+static bool open_at(const struct segment *segment, uint64_t sequence, struct bank_view *view)
 {
-    uint64_t sequence = current_sequence(segment);
     const struct bank *bank = bank_at(segment, sequence);
     uint64_t size = __atomic_load_n(&bank->size, __ATOMIC_RELAXED);
     uint32_t ip_buckets = load32(&bank->ip_buckets);
@@ -102,6 +102,11 @@ bool bank_open(const struct segment *segment, struct bank_view *view)
            array_fits(view->size, view->ips_at, view->ip_count, IPS_MAX, sizeof(struct ip_entry)) &&
            table_fits(view->size, view->ip_table_at, ip_buckets) &&
            table_fits(view->size, view->name_table_at, name_buckets);
+}
+
+bool bank_open(const struct segment *segment, struct bank_view *view)
+{
+    return open_at(segment, current_sequence(segment), view);
 }
 
 bool bank_valid(const struct bank_view *view)
@@ -158,6 +163,43 @@ bool bank_label(const struct bank_view *view, uint32_t index, struct endpoint_la
     for (unsigned i = 0; i < ADDRESSES_MAX; i++)
         END_TEXT(out->ip_text[i]);
     return true;
+}
+
+static bool find_slot(const struct bank_view *view, uint32_t slot, char name[static NAME_TEXT])
+{
+    struct endpoint_label label;
+
+    for (uint32_t i = 0; i < view->endpoint_count; i++) {
+        const void *at = view->base + view->endpoints_at + i * sizeof(struct endpoint_settings);
+
+        if (load32(&((const struct endpoint_settings *)at)->slot) != slot)
+            continue;
+        if (!bank_label(view, i, &label))
+            return false;
+        text_copy(name, NAME_TEXT, label.name);
+        return true;
+    }
+    return false;
+}
+
+bool bank_slot_name(const struct segment *segment, uint32_t slot, char name[static NAME_TEXT])
+{
+    uint64_t sequence = current_sequence(segment);
+    struct bank_view view;
+    bool found;
+
+    found = open_at(segment, sequence, &view) && find_slot(&view, slot, name);
+    if (!found && open_at(segment, sequence - 1, &view) && find_slot(&view, slot, name)) {
+        /* Whoever rewrites that bank sets its size to 0 first. */
+        const struct bank *before = bank_at(segment, sequence - 1);
+
+        fence_after_copying();
+        found = __atomic_load_n(&before->size, __ATOMIC_RELAXED) == view.size;
+    }
+    if (found && sequence_is_still(segment, sequence))
+        return true;
+    name[0] = '\0';
+    return false;
 }
 
 /* A chain leads forwards only: following it ends, whatever is written there. */

@@ -41,6 +41,12 @@ bool bank_endpoint(const struct bank_view *view, uint32_t index, struct endpoint
 bool bank_label(const struct bank_view *view, uint32_t index, struct endpoint_label *out);
 bool bank_match(const struct bank_view *view, uint32_t index, struct match_settings *out);
 
+/*
+ * The name of the endpoint in live slot `slot`: by the settings in force, else by those before them
+ * (an endpoint that was just removed). False, and "", when neither knows it.
+ */
+bool bank_slot_name(const struct segment *segment, uint32_t slot, char name[static NAME_TEXT]);
+
 /* Everything but the arrays: file stamp, path, instance, zone, programs. */
 void bank_front(const struct bank_view *view, struct bank *out);
 

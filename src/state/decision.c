@@ -1,0 +1,289 @@
+#include "state/decision.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/text.h"
+#include "state/events.h"
+#include "state/fence.h"
+#include "state/live.h"
+
+enum { DECIDE_ROUNDS = 4 };
+
+bool service_read(const struct bank_view *view, uint32_t index, struct service_view *out)
+{
+    if (!bank_service(view, index, &out->settings))
+        return false;
+    out->segment = view->segment;
+    out->index = index;
+    out->first_endpoint = out->settings.first_endpoint;
+    out->count = out->settings.endpoint_count;
+    out->live = segment_service(view->segment, out->settings.slot);
+    if (!out->live)
+        return false;
+    for (uint32_t i = 0; i < out->count; i++) {
+        if (!bank_endpoint(view, out->first_endpoint + i, &out->endpoints[i]))
+            return false;
+        out->endpoint_live[i] = segment_endpoint(view->segment, out->endpoints[i].slot);
+        if (!out->endpoint_live[i])
+            return false;
+    }
+    return true;
+}
+
+enum service_mode service_mode(const struct service_view *service, uint64_t now_ns)
+{
+    return service_mode_now(load_relaxed(&service->live->mode),
+                            (enum service_mode)service->settings.mode, now_ns);
+}
+
+/* ---- choosing ---- */
+
+static int index_of_slot(const struct service_view *service, uint32_t slot)
+{
+    for (uint32_t i = 0; i < service->count; i++)
+        if (service->endpoints[i].slot == slot)
+            return (int)i;
+    return -1;
+}
+
+static enum health health_of(const struct endpoint_live *live)
+{
+    uint64_t health = load_relaxed(&live->health) & 0xff;
+
+    return health <= HEALTH_UNHEALTHY ? (enum health)health : HEALTH_UNKNOWN;
+}
+
+static enum admin admin_of(const struct endpoint_live *live)
+{
+    uint64_t admin = load_relaxed(&live->admin);
+
+    return admin <= ADMIN_MAINT ? (enum admin)admin : ADMIN_READY;
+}
+
+static void fill_candidates(const struct service_view *service, struct candidate out[ENDPOINTS_MAX],
+                            uint64_t now_ns)
+{
+    for (uint32_t i = 0; i < service->count; i++) {
+        const struct endpoint_live *live = service->endpoint_live[i];
+
+        out[i] = (struct candidate){
+            .grace_until_ns = load_relaxed(&live->grace_until_ns),
+            .weight_milli = service->endpoints[i].weight_milli,
+            .health = health_of(live),
+            .breaker = breaker_state(&live->breaker, &service->settings.breaker, now_ns),
+            .admin = admin_of(live),
+            .same_zone = service->endpoints[i].same_zone != 0,
+        };
+    }
+}
+
+int service_candidates(const struct service_view *service, struct candidate out[ENDPOINTS_MAX],
+                       uint64_t now_ns)
+{
+    fill_candidates(service, out, now_ns);
+    return index_of_slot(service, active_unpack(load_relaxed(&service->live->active)).slot);
+}
+
+/* `*current`: the index of the active endpoint, or -1. */
+static struct choice choice_given(const struct service_view *service, struct active active,
+                                  int *current, uint64_t now_ns)
+{
+    struct choice_rules rules = {
+        .strategy = (enum strategy)service->settings.strategy,
+        .failback = service->settings.failover.failback != 0,
+    };
+    struct candidate candidates[ENDPOINTS_MAX];
+    struct choice choice;
+
+    fill_candidates(service, candidates, now_ns);
+    *current = index_of_slot(service, active.slot);
+    choice = choose(&rules, candidates, service->count, *current, now_ns);
+    if (choice.reason == CHOICE_FIRST && active.slot != NO_SLOT)
+        choice.reason = CHOICE_REMOVED;
+    return choice;
+}
+
+struct choice service_choice(const struct service_view *service, uint64_t now_ns)
+{
+    int current;
+
+    return choice_given(service, active_unpack(load_relaxed(&service->live->active)), &current,
+                        now_ns);
+}
+
+/* ---- putting the choice in place ---- */
+
+/* Grace only ever grows: whoever reports late with an old `now` cannot shorten it. */
+static void start_grace(const struct service_view *service, uint32_t index, uint64_t now_ns)
+{
+    atomic_u64 *until = &service->endpoint_live[index]->grace_until_ns;
+    uint64_t wanted = now_ns + service->settings.failover.grace_ns;
+    uint64_t old = load_relaxed(until);
+
+    while (old < wanted)
+        if (atomic_compare_exchange_weak_explicit(until, &old, wanted, memory_order_relaxed,
+                                                  memory_order_relaxed))
+            return;
+}
+
+static bool is_failure(enum choice_reason reason)
+{
+    return reason == CHOICE_HEALTH || reason == CHOICE_BREAKER;
+}
+
+static void describe(enum choice_reason reason, struct event *event)
+{
+    const char *what = "";
+
+    switch (reason) {
+    case CHOICE_HEALTH:
+        what = "unhealthy";
+        break;
+    case CHOICE_BREAKER:
+        what = "breaker open";
+        break;
+    case CHOICE_ADMIN:
+        what = "drained or in maintenance";
+        break;
+    case CHOICE_REMOVED:
+        what = "no longer in the settings";
+        break;
+    case CHOICE_FAILBACK:
+        text_format(event->detail, sizeof(event->detail), "%s: well again and preferred",
+                    event->to);
+        return;
+    case CHOICE_KEPT:
+    case CHOICE_FIRST:
+        return;
+    }
+    text_format(event->detail, sizeof(event->detail), "%s: %s",
+                event->from[0] ? event->from : "the active endpoint", what);
+}
+
+/* The winner of the swap tells the others. The first choice is no switch: nothing was left. */
+static void record_switch(const struct service_view *service, struct active from, struct active to,
+                          enum choice_reason reason)
+{
+    struct event event = {
+        .wall_ns = clock_wall_ns(),
+        .type = reason == CHOICE_FAILBACK ? EVENT_FAILBACK : EVENT_FAILOVER,
+    };
+    struct last_switch what = {
+        .wall_ms = event.wall_ns / NS_PER_MS,
+        .from = from.slot,
+        .to = to.slot,
+        .reason = reason,
+    };
+
+    count_up(&service->live->switches);
+    last_switch_write(service->live, what, to.epoch);
+    text_copy(event.service, sizeof(event.service), service->settings.name);
+    bank_slot_name(service->segment, from.slot, event.from);
+    bank_slot_name(service->segment, to.slot, event.to);
+    text_copy(event.endpoint, sizeof(event.endpoint), event.to);
+    text_copy(event.reason, sizeof(event.reason), choice_reason_name(reason));
+    describe(reason, &event);
+    event_write(service->segment, &event);
+}
+
+/* Moves `active` from `word` to the choice, unless somebody was faster. */
+static void swap_active(const struct service_view *service, uint64_t word, int current,
+                        struct choice choice, uint64_t now_ns)
+{
+    struct active from = active_unpack(word);
+    struct active to = {
+        .epoch = from.epoch + 1,
+        .slot = service->endpoints[choice.endpoint].slot,
+    };
+
+    /* Before the swap: whoever sees the new active endpoint also sees the old one's grace. */
+    if (current >= 0 && is_failure(choice.reason))
+        start_grace(service, (uint32_t)current, now_ns);
+    if (!atomic_compare_exchange_strong_explicit(&service->live->active, &word, active_pack(to),
+                                                 memory_order_acq_rel, memory_order_relaxed))
+        return;
+    if (from.slot != NO_SLOT)
+        record_switch(service, from, to, choice.reason);
+}
+
+struct choice service_decide(const struct service_view *service, uint64_t now_ns)
+{
+    bool may_swap = service->segment->writable && service->settings.strategy == STRATEGY_PRIORITY;
+    struct choice choice;
+
+    /* Won or lost, a swap may rest on states that changed meanwhile: look again until it stands. */
+    for (int round = 0; round < DECIDE_ROUNDS; round++) {
+        uint64_t word;
+        int current;
+
+        fence_evidence();
+        word = atomic_load_explicit(&service->live->active, memory_order_acquire);
+        choice = choice_given(service, active_unpack(word), &current, now_ns);
+        if (!may_swap || choice.endpoint < 0 || choice.endpoint == current)
+            break;
+        swap_active(service, word, current, choice, now_ns);
+    }
+    return choice;
+}
+
+/* ---- evidence ---- */
+
+/* Unlike in each process and thread; no system call. */
+static uint32_t random_bits(uint64_t now_ns)
+{
+    uintptr_t here = (uintptr_t)&now_ns;
+
+    return (uint32_t)hash_mix(hash_mix(now_ns) ^ clock_boot_ns() ^ (uint64_t)here << 24);
+}
+
+static void record_breaker(const struct service_view *service, uint32_t index,
+                           struct breaker_event change)
+{
+    bool opened = change.change != BREAKER_RECOVERED;
+    enum breaker_state from = change.change == BREAKER_OPENED ? BREAKER_CLOSED : BREAKER_HALF_OPEN;
+    struct event event = {.type = EVENT_BREAKER};
+
+    text_copy(event.service, sizeof(event.service), service->settings.name);
+    bank_slot_name(service->segment, service->endpoints[index].slot, event.endpoint);
+    text_copy(event.from, sizeof(event.from), breaker_state_name(from));
+    text_copy(event.to, sizeof(event.to),
+              breaker_state_name(opened ? BREAKER_OPEN : BREAKER_CLOSED));
+    if (opened) {
+        text_copy(event.reason, sizeof(event.reason), breaker_cause_name(change.cause));
+        text_format(event.detail, sizeof(event.detail), "open for %llums",
+                    (unsigned long long)(change.open_ns / NS_PER_MS));
+    } else {
+        text_copy(event.reason, sizeof(event.reason), "trials succeeded");
+    }
+    event_write(service->segment, &event);
+}
+
+void service_report(const struct service_view *service, uint32_t index, int error, uint64_t took_ns,
+                    uint64_t now_ns)
+{
+    enum outcome outcome = outcome_of(error);
+    struct breaker_event change;
+    struct endpoint_live *live;
+
+    if (!service->segment->writable || index >= service->count || outcome == OUTCOME_LOCAL)
+        return;
+    live = service->endpoint_live[index];
+    /* The slot went to another endpoint since the settings were read: not his to answer for. */
+    if ((uint32_t)load_relaxed(&live->generation) != service->endpoints[index].generation)
+        return;
+    count_up(&live->connects[outcome]);
+    if (outcome != OUTCOME_OK)
+        store_relaxed(&live->last_error, last_error_pack(error, clock_wall_ns()));
+
+    change = breaker_record(&live->breaker, &service->settings.breaker, outcome, took_ns, now_ns,
+                            random_bits(now_ns));
+    if (change.change == BREAKER_UNCHANGED)
+        return;
+    store_relaxed(&live->since_ns, now_ns);
+    if (change.change != BREAKER_RECOVERED)
+        start_grace(service, index, now_ns);
+    record_breaker(service, index, change);
+    service_decide(service, now_ns);
+}
