@@ -8,9 +8,9 @@
  * Trips: `refused` consecutive refusals, `timeouts` consecutive timeouts, or, once the window holds
  * `min_calls` calls, a share of counted failures >= failure_rate or of slow calls >= slow_rate.
  * The window is the last `window_ns` (in tenths: a call leaves it up to a tenth early) or the last
- * `window_calls` calls. A call is slow from `slow_call_ns` on, failed or not. Only the closed breaker
- * records calls, and each closed time starts with an empty window and no streak. Disabled rules admit
- * everything and record nothing.
+ * `window_calls` calls. A call is slow from `slow_call_ns` on, failed or not. Only the closed
+ * breaker records calls, and each closed time starts with an empty window and no streak. Disabled
+ * rules admit everything and record nothing.
  *
  * Open: a failure changes nothing; a success (somebody tried all the same) is the first half-open
  * one. Half-open: `half_open_successes` in a row close it, a counted failure opens it for longer.
@@ -42,7 +42,7 @@ enum {
 struct breaker {
     SHARED64 atomic_u64 state;  /* see breaker.c; changed by CAS only */
     SHARED64 atomic_u64 streak; /* consecutive outcomes of one kind; see breaker.c */
-    SHARED64 atomic_u64 calls;  /* count window: how many it holds, the next's place; see window.c */
+    SHARED64 atomic_u64 calls;  /* count window: its size and use; see window.c */
     SHARED64 atomic_u64 tokens[BREAKER_TOKENS]; /* a trial's deadline in ns; free when it has passed */
     SHARED64 atomic_u64 window[BREAKER_WINDOW_WORDS]; /* see window.c */
 };

@@ -2,9 +2,9 @@
  * choose: which endpoint of a service a new connection goes to. One pure function of the settings,
  * the endpoints' states and the time; whoever has new evidence may run it. [hook]
  *
- * Eligible: not drained or in maintenance, HEALTHY (UNKNOWN only while no endpoint that is otherwise
- * eligible is HEALTHY), breaker closed or disabled. An endpoint whose breaker is half-open is no
- * choice but a possible *trial*. `count` is at most ENDPOINTS_MAX everywhere.
+ * Eligible: not drained or in maintenance, HEALTHY (UNKNOWN only while no endpoint that is
+ * otherwise eligible is HEALTHY), breaker closed or disabled. An endpoint whose breaker is half-open
+ * is no choice but a possible *trial*. `count` is at most ENDPOINTS_MAX everywhere.
  */
 #ifndef POLICY_CHOOSE_H
 #define POLICY_CHOOSE_H
@@ -54,10 +54,10 @@ struct choice {
 /*
  * priority: same zone first, then the highest weight; ties keep `current`, then file order. A better
  * endpoint replaces an eligible `current` only by failback: rules allow it and its grace is over.
- * `current` is an index or -1; one past the end is an endpoint that was removed. Without an eligible
- * `current`, those in grace are chosen only when there is no other. `trial`: the best half-open
- * endpoint that would, once closed, take over from the choice by failback (or the best half-open one
- * when nothing is eligible); never one in grace while something is eligible.
+ * `current` is an index or -1; one past the end is an endpoint that was removed. Without an
+ * eligible `current`, those in grace are chosen only when there is no other. `trial`: the best
+ * half-open endpoint that would, once closed, take over from the choice by failback (or the best
+ * half-open one when nothing is eligible); never one in grace while something is eligible.
  */
 struct choice choose(const struct choice_rules *rules, const struct candidate candidates[],
                      unsigned count, int current, uint64_t now_ns);
