@@ -1,0 +1,64 @@
+/*
+ * overview: the services and endpoints of one segment, copied at one moment, for commands that show
+ * them. Consistent: either all of it is of the settings in force, or overview_read() tries again.
+ */
+#ifndef CLI_OVERVIEW_H
+#define CLI_OVERVIEW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "policy/choose.h"
+#include "settings/settings.h"
+#include "state/decision.h"
+
+struct service_row {
+    struct service_view view; /* view.live is NULL when the file was read instead of a segment */
+    struct endpoint_label labels[ENDPOINTS_MAX];
+    char addresses[ENDPOINTS_MAX][ADDRESS_HOST_TEXT + 8]; /* as configured, with the port */
+    uint32_t match_count;
+    struct match_settings matches[MATCHES_MAX];
+    enum service_mode mode; /* in force */
+    struct candidate candidates[ENDPOINTS_MAX];
+    int active;           /* index, or -1 */
+    struct choice choice; /* of a new connection, now */
+};
+
+struct overview {
+    bool published; /* false: made from the file; endpoints are in their first state */
+    struct bank front;
+    uint64_t now_ns;  /* CLOCK_BOOTTIME */
+    uint64_t wall_ns; /* the same moment for people */
+    size_t count;
+    struct service_row *services;
+};
+
+/* 0, -EBADMSG (corrupt, or never twice the same) or -ENOMEM. Ends with overview_free(). */
+int overview_read(const struct segment *segment, struct overview **out);
+
+/* What the file would give if it were published: names are not resolved. 0 or -ENOMEM. */
+int overview_from_settings(const struct settings *settings, struct overview **out);
+
+void overview_free(struct overview *overview); /* NULL is allowed */
+
+/*
+ * The service of that name. NULL: there is none, which has then been said, with the nearest name.
+ */
+struct service_row *overview_service(const struct overview *overview, const char *name);
+
+/* True when every endpoint's name had an address when it was published. */
+bool overview_resolved(const struct overview *overview);
+
+/* True when some endpoint may get an ordinary connection. */
+bool row_has_eligible(const struct service_row *row);
+
+/* The name of the endpoint that has live slot `slot`; NULL when it is not (or no more) there. */
+const char *row_slot_name(const struct service_row *row, uint32_t slot);
+
+const char *mode_name(enum service_mode mode);     /* auto | observe | off: as people set it */
+const char *health_name(enum health health);       /* healthy | unhealthy | unknown */
+const char *admin_name(enum admin admin);          /* ready | drain | maint */
+const char *strategy_name(enum strategy strategy); /* as in the file */
+
+#endif
