@@ -1,0 +1,220 @@
+#include "state/bank_build.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
+
+/* Where the parts go, and how to reach them while they are filled. */
+struct builder {
+    unsigned char *base;
+    struct bank *bank;
+    uint32_t next_endpoint, next_match, next_ip;
+};
+
+static uint32_t power_of_two_from(uint32_t least)
+{
+    uint32_t power = 8;
+
+    while (power < least)
+        power *= 2;
+    return power;
+}
+
+static void *part(const struct builder *builder, uint32_t at)
+{
+    return builder->base + at;
+}
+
+/* ---- how much ---- */
+
+static uint32_t ips_of_endpoint(const struct endpoint_settings *settings)
+{
+    return settings->address_count + settings->past_count;
+}
+
+static void count_service(const struct publish_service *service, struct bank *counts)
+{
+    bool member = service->settings.resolve == RESOLVE_MEMBER;
+
+    counts->endpoint_count += service->endpoint_count;
+    counts->match_count += service->match_count;
+    for (uint32_t i = 0; i < service->match_count; i++)
+        counts->ip_count += !service->matches[i].is_name;
+    for (uint32_t i = 0; member && i < service->endpoint_count; i++)
+        counts->ip_count += ips_of_endpoint(&service->endpoints[i].settings);
+    counts->ip_count += service->settings.resolve == RESOLVE_VIRTUAL;
+}
+
+static uint32_t reserve(size_t *size, size_t count, size_t element)
+{
+    size_t at = *size;
+
+    *size = (at + count * element + 7) & ~(size_t)7;
+    return (uint32_t)at;
+}
+
+static size_t lay_out(const struct publication *publication, struct bank *bank)
+{
+    size_t size = sizeof(*bank);
+
+    bank->service_count = publication->service_count;
+    bank->endpoint_count = 0;
+    bank->match_count = 0;
+    bank->ip_count = 0;
+    for (uint32_t i = 0; i < publication->service_count; i++)
+        count_service(&publication->services[i], bank);
+    bank->label_count = bank->endpoint_count;
+    bank->ip_buckets = power_of_two_from(2 * bank->ip_count);
+    bank->name_buckets = power_of_two_from(2 * bank->match_count);
+
+    bank->services_at = reserve(&size, bank->service_count, sizeof(struct service_settings));
+    bank->endpoints_at = reserve(&size, bank->endpoint_count, sizeof(struct endpoint_settings));
+    bank->labels_at = reserve(&size, bank->label_count, sizeof(struct endpoint_label));
+    bank->matches_at = reserve(&size, bank->match_count, sizeof(struct match_settings));
+    bank->ips_at = reserve(&size, bank->ip_count, sizeof(struct ip_entry));
+    bank->ip_table_at = reserve(&size, bank->ip_buckets, sizeof(uint32_t));
+    bank->name_table_at = reserve(&size, bank->name_buckets, sizeof(uint32_t));
+    bank->size = size;
+    return size;
+}
+
+/* ---- filling ---- */
+
+static void add_ip(struct builder *builder, const struct address *address, uint32_t service,
+                   uint32_t endpoint, enum ip_kind kind, bool any_port)
+{
+    struct ip_entry *entries = part(builder, builder->bank->ips_at);
+
+    entries[builder->next_ip++] = (struct ip_entry){
+        .address = *address,
+        .service = service,
+        .endpoint = endpoint,
+        .kind = (uint8_t)kind,
+        .any_port = any_port,
+    };
+}
+
+static void fill_matches(struct builder *builder, const struct publish_service *service,
+                         uint32_t index)
+{
+    struct match_settings *matches = part(builder, builder->bank->matches_at);
+
+    for (uint32_t i = 0; i < service->match_count; i++) {
+        struct match_settings *match = &matches[builder->next_match++];
+
+        *match = service->matches[i];
+        match->hash = hash_bytes(match->host, strlen(match->host));
+        match->service = index;
+        match->next = 0;
+        if (match->is_name)
+            continue;
+        match->address.port = match->any_port ? 0 : match->port;
+        add_ip(builder, &match->address, index, UINT32_MAX, IP_MATCH, match->any_port != 0);
+    }
+}
+
+static void fill_endpoints(struct builder *builder, const struct publish_service *service,
+                           uint32_t index)
+{
+    struct endpoint_settings *endpoints = part(builder, builder->bank->endpoints_at);
+    struct endpoint_label *labels = part(builder, builder->bank->labels_at);
+    bool member = service->settings.resolve == RESOLVE_MEMBER;
+
+    for (uint32_t e = 0; e < service->endpoint_count; e++) {
+        const struct endpoint_settings *settings = &service->endpoints[e].settings;
+        uint32_t at = builder->next_endpoint++;
+
+        endpoints[at] = *settings;
+        labels[at] = service->endpoints[e].label;
+        for (uint32_t i = 0; member && i < settings->address_count; i++)
+            add_ip(builder, &settings->addresses[i], index, at, IP_MEMBER, false);
+        for (uint32_t i = 0; member && i < settings->past_count; i++)
+            add_ip(builder, &settings->past[i], index, at, IP_MEMBER, false);
+    }
+}
+
+static void fill_service(struct builder *builder, const struct publish_service *service,
+                         uint32_t index)
+{
+    struct service_settings *services = part(builder, builder->bank->services_at);
+    struct service_settings *settings = &services[index];
+
+    *settings = service->settings;
+    settings->first_endpoint = builder->next_endpoint;
+    settings->endpoint_count = service->endpoint_count;
+    settings->first_match = builder->next_match;
+    settings->match_count = service->match_count;
+    fill_matches(builder, service, index);
+    fill_endpoints(builder, service, index);
+    if (settings->resolve == RESOLVE_VIRTUAL)
+        add_ip(builder, &settings->virtual_address, index, UINT32_MAX, IP_VIRTUAL, true);
+}
+
+/* From the last entry to the first, each put in front: so every chain leads forwards. */
+static void chain_ips(const struct builder *builder)
+{
+    struct ip_entry *entries = part(builder, builder->bank->ips_at);
+    uint32_t *table = part(builder, builder->bank->ip_table_at);
+
+    for (uint32_t i = builder->bank->ip_count; i-- > 0;) {
+        uint32_t *first =
+            &table[address_hash_ip(&entries[i].address) & (builder->bank->ip_buckets - 1)];
+
+        entries[i].next = *first;
+        *first = i + 1;
+    }
+}
+
+static void chain_names(const struct builder *builder)
+{
+    struct match_settings *matches = part(builder, builder->bank->matches_at);
+    uint32_t *table = part(builder, builder->bank->name_table_at);
+
+    for (uint32_t i = builder->bank->match_count; i-- > 0;) {
+        uint32_t *first = &table[matches[i].hash & (builder->bank->name_buckets - 1)];
+
+        if (!matches[i].is_name)
+            continue;
+        matches[i].next = *first;
+        *first = i + 1;
+    }
+}
+
+int bank_build(const struct publication *publication, struct bank_image *out)
+{
+    struct bank front = publication->front;
+    struct builder builder = {0};
+
+    out->size = lay_out(publication, &front);
+    out->bank = calloc(1, out->size);
+    if (!out->bank)
+        return -ENOMEM;
+    *out->bank = front;
+    builder.bank = out->bank;
+    builder.base = (void *)out->bank;
+    for (uint32_t i = 0; i < publication->service_count; i++)
+        fill_service(&builder, &publication->services[i], i);
+    chain_ips(&builder);
+    chain_names(&builder);
+    return 0;
+}
+
+void bank_image_free(struct bank_image *image)
+{
+    free(image->bank);
+    image->bank = NULL;
+}
+
+bool bank_image_equals(const struct bank_image *image, const struct bank *bank, size_t size)
+{
+    const size_t behind =
+        offsetof(struct bank, published_wall_ns) + sizeof(image->bank->published_wall_ns);
+    const unsigned char *ours = (const void *)image->bank;
+    const unsigned char *theirs = (const void *)bank;
+
+    return image->size <= size &&
+           memcmp(ours, theirs, offsetof(struct bank, published_wall_ns)) == 0 &&
+           memcmp(ours + behind, theirs + behind, image->size - behind) == 0;
+}
