@@ -1,0 +1,22 @@
+/* connect: the one call that every client repeats; where connections are steered. */
+#include <sys/socket.h>
+
+#include "preload/hook.h"
+#include "preload/real.h"
+#include "preload/steer.h"
+
+static ssize_t call_connect(const struct attempt *attempt, int fd, const struct sockaddr *address,
+                            socklen_t length)
+{
+    (void)attempt;
+    return real_connect(fd, address, length);
+}
+
+EXPORT int connect(int fd, const struct sockaddr *address, socklen_t length)
+{
+    struct attempt attempt = {.call = call_connect, .address = address, .length = length};
+
+    if (!steer_wanted(address, length))
+        return real_connect(fd, address, length);
+    return (int)steer(fd, &attempt);
+}

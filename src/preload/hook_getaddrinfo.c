@@ -1,0 +1,113 @@
+/* getaddrinfo: a service's name is asked for as the number of an endpoint; libc does the rest. */
+#include <errno.h>
+#include <netdb.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "preload/hook.h"
+#include "preload/lookup.h"
+#include "preload/real.h"
+
+/* -1: not a plain number of 1..65535. */
+static long port_number(const char *service)
+{
+    long port = 0;
+
+    if (!*service)
+        return -1;
+    for (const char *c = service; *c; c++) {
+        if (*c < '0' || *c > '9' || port > 65535)
+            return -1;
+        port = port * 10 + (*c - '0');
+    }
+    return port >= 1 && port <= 65535 ? port : -1;
+}
+
+static enum lookup_family family_of(const struct addrinfo *hints)
+{
+    if (!hints || hints->ai_family == AF_UNSPEC)
+        return LOOKUP_ANY;
+    if (hints->ai_family == AF_INET)
+        return LOOKUP_V4;
+    return hints->ai_flags & AI_V4MAPPED ? LOOKUP_V6_OR_MAPPED : LOOKUP_V6;
+}
+
+/*
+ * The answer's name would become the number, a number is not what was asked, or the family is one
+ * that no Redis has: as it was.
+ */
+static bool keeps_its_meaning(const struct addrinfo *hints)
+{
+    return !hints || (!(hints->ai_flags & (AI_CANONNAME | AI_NUMERICHOST)) &&
+                      (hints->ai_family == AF_UNSPEC || hints->ai_family == AF_INET ||
+                       hints->ai_family == AF_INET6));
+}
+
+static in_port_t *port_field(struct addrinfo *answer)
+{
+    if (answer->ai_family == AF_INET)
+        return &((union socket_address *)(void *)answer->ai_addr)->v4.sin_port;
+    if (answer->ai_family == AF_INET6)
+        return &((union socket_address *)(void *)answer->ai_addr)->v6.sin6_port;
+    return NULL;
+}
+
+/* A service name ("redis") is for libc to resolve: the port is in the answer. */
+static uint16_t answered_port(struct addrinfo *answer)
+{
+    in_port_t *port = answer ? port_field(answer) : NULL;
+
+    return port ? ntohs(*port) : 0;
+}
+
+static void put_port(struct addrinfo *answer, uint16_t port)
+{
+    for (; answer; answer = answer->ai_next) {
+        in_port_t *field = port_field(answer);
+
+        if (field)
+            *field = htons(port);
+    }
+}
+
+static bool steered(const char *node, const char *service, const struct addrinfo *hints,
+                    struct addrinfo **result)
+{
+    long number = service ? port_number(service) : 0;
+    struct lookup lookup, by_port;
+    struct addrinfo *answer = NULL;
+    uint16_t port;
+
+    if (!lookup_name(node, number > 0 ? (uint16_t)number : 0, family_of(hints), &lookup) ||
+        real_getaddrinfo()(lookup.text, service, hints, &answer) != 0)
+        return false;
+    port = answered_port(answer);
+    if (service && number < 0 && port) {
+        /* Now the port is known: is the name ours with it? */
+        if (!lookup_name(node, port, family_of(hints), &by_port) ||
+            !address_same_ip(&by_port.address, &lookup.address)) {
+            freeaddrinfo(answer);
+            return false;
+        }
+    }
+    if (port && !lookup.is_virtual)
+        put_port(answer, lookup.address.port);
+    lookup_given(&lookup);
+    *result = answer;
+    return true;
+}
+
+EXPORT int getaddrinfo(const char *restrict node, const char *restrict service,
+                       const struct addrinfo *restrict hints, struct addrinfo **restrict result)
+{
+    int saved = errno;
+
+    if (!real_getaddrinfo())
+        return EAI_FAIL;
+    if (node && keeps_its_meaning(hints) && steered(node, service, hints, result)) {
+        errno = saved;
+        return 0;
+    }
+    errno = saved;
+    return real_getaddrinfo()(node, service, hints, result);
+}

@@ -1,0 +1,41 @@
+/*
+ * socket: what steering asks of, and sets on, a socket of the program. Few system calls, each
+ * named. All [hook]; errno is changed.
+ */
+#ifndef PRELOAD_SOCKET_H
+#define PRELOAD_SOCKET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "policy/rules.h"
+
+/* Options that the program had not set itself, and steering therefore may. */
+struct socket_options {
+    bool is_tcp;       /* TCP or MPTCP: everything else is none of our business */
+    bool user_timeout; /* TCP_USER_TIMEOUT is ours to set */
+};
+
+/* Asks (two calls; three for a socket that is not TCP) and sets keepalive (three, four at most). */
+struct socket_options socket_prepare(int fd, const struct connect_rules *rules);
+
+/* TCP_USER_TIMEOUT, for how long SYNs (before) or data (after) may go unanswered. 0: the kernel's.
+ */
+void socket_bound(int fd, struct socket_options options, uint64_t ns);
+
+/* TCP_INFO's state (TCP_CLOSE, TCP_SYN_SENT, TCP_ESTABLISHED…), -1: not a TCP socket. */
+int socket_state(int fd);
+
+/* connect(AF_UNSPEC): back to a fresh socket, options and epoll registration kept. */
+void socket_reset(int fd);
+
+/* An AF_INET6 socket that takes no IPv4. */
+bool socket_v6_only(int fd);
+
+/* F_GETFL; true also when the kernel does not say. */
+bool socket_nonblocking(int fd);
+
+/* SO_ERROR, which it clears. */
+int socket_take_error(int fd);
+
+#endif

@@ -1,0 +1,209 @@
+#include "preload/spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "preload/symbols.h"
+
+enum { STACK_SIZE = 64 * 1024, TICK_MS = 1 };
+
+#ifndef __WCLONE
+#define __WCLONE 0x80000000
+#endif
+
+/*
+ * How a library starts a child so that its host sees no SIGCHLD, reaps nothing unknown, and keeps
+ * its descriptors to itself: the shepherd S is cloned without an exit signal and never execs (exec
+ * would give it SIGCHLD); S clones the publisher G, whose parent is S wherever orphans go, waits
+ * for it and leaves; the caller reaps S by __WCLONE, which no plain wait() of the host would.
+ *
+ * Both share the host's memory and, because the caller sleeps in vfork's wait, its thread pointer:
+ * they use system calls, their own stacks and this struct, and nothing else.
+ */
+struct errand {
+    char *const *arguments;
+    char *const *variables;
+    const char *program;
+    unsigned char *publisher_stack;
+    unsigned wait_ms;
+    int status; /* of G as wait4 gives it; -1: not known */
+};
+
+static int publisher(void *argument)
+{
+    const struct errand *errand = argument;
+    const struct sigaction defaults = {.sa_handler = SIG_DFL};
+    sigset_t none;
+    int fd;
+
+    for (int number = 1; number < NSIG; number++)
+        sigaction(number, &defaults, NULL);
+    setsid();
+    fd = open("/dev/null", O_RDWR);
+    for (int i = 0; i < 3; i++)
+        if (fd >= 0 && fd != i)
+            dup2(fd, i);
+    if (syscall(SYS_close_range, 3u, ~0u, 0u) != 0)
+        for (int i = 3; i < 1024; i++)
+            close(i);
+    if (chdir("/") != 0)
+        _exit(127);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    execve(errand->program, errand->arguments, errand->variables);
+    _exit(127);
+}
+
+static int shepherd(void *argument)
+{
+    struct errand *errand = argument;
+    const struct sigaction defaults = {.sa_handler = SIG_DFL};
+    const struct timespec tick = {0, TICK_MS * NS_PER_MS};
+    uint64_t deadline = clock_boot_ns() + errand->wait_ms * NS_PER_MS;
+    pid_t child;
+
+    /* SIGCHLD ignored would have the kernel reap G without telling us. */
+    sigaction(SIGCHLD, &defaults, NULL);
+    child = clone(publisher, errand->publisher_stack + STACK_SIZE, CLONE_VM | CLONE_VFORK | SIGCHLD,
+                  errand);
+    if (child < 0)
+        _exit(0);
+    for (;;) {
+        int status;
+        long reaped = syscall(SYS_wait4, child, &status, WNOHANG, NULL);
+
+        if (reaped == child) {
+            errand->status = status;
+            _exit(0);
+        }
+        if (reaped < 0)
+            _exit(0);
+        if (clock_boot_ns() >= deadline) {
+            kill(child, SIGKILL);
+            syscall(SYS_wait4, child, &status, 0, NULL);
+            _exit(0);
+        }
+        syscall(SYS_nanosleep, &tick, NULL);
+    }
+}
+
+/* The program beside the library, in ../bin as an installation has it, or where it was configured.
+ */
+static bool find_program(char path[static PATH_TEXT])
+{
+    const char *own = symbol_own_file();
+    size_t directory = 0;
+
+    for (size_t i = 0; own && own[i]; i++)
+        if (own[i] == '/')
+            directory = i;
+    if (own && own[0] == '/' && directory + sizeof("/../../bin/redisteer") < PATH_TEXT) {
+        static const char *const places[] = {"/redisteer", "/../bin/redisteer",
+                                             "/../../bin/redisteer"};
+
+        for (unsigned i = 0; i < sizeof(places) / sizeof(*places); i++) {
+            text_copy(path, directory + 1, own);
+            text_copy(path + directory, PATH_TEXT - directory, places[i]);
+            if (access(path, X_OK) == 0)
+                return true;
+        }
+    }
+    text_copy(path, PATH_TEXT, REDISTEER_PROGRAM);
+    return access(path, X_OK) == 0;
+}
+
+static bool run(const struct place *place, const char *config, unsigned wait_ms)
+{
+    static const char *const variables[] = {"PATH=/usr/bin:/bin:/usr/sbin:/sbin", NULL};
+    char program[PATH_TEXT];
+    const char *const arguments[] = {
+        "redisteer",     "publish",       "--config",       config, "--instance",
+        place->instance, "--runtime-dir", place->directory, NULL,
+    };
+    unsigned char *stacks;
+    sigset_t all, before;
+    pid_t child;
+
+    if (!find_program(program)) {
+        log_warn("not published: no redisteer program beside the library");
+        return false;
+    }
+    stacks = mmap(NULL, 2 * STACK_SIZE, PROT_READ | PROT_WRITE,
+                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+    if (stacks == MAP_FAILED)
+        return false;
+
+    struct errand errand = {
+        .arguments = (char *const *)(uintptr_t)arguments,
+        .variables = (char *const *)(uintptr_t)variables,
+        .program = program,
+        .publisher_stack = stacks + STACK_SIZE,
+        .wait_ms = wait_ms,
+        .status = -1,
+    };
+
+    sigfillset(&all);
+    sigprocmask(SIG_BLOCK, &all, &before);
+    child = clone(shepherd, stacks + STACK_SIZE, CLONE_VM | CLONE_VFORK, &errand);
+    if (child > 0) {
+        int status;
+
+        while (syscall(SYS_wait4, child, &status, __WCLONE, NULL) < 0 && errno == EINTR)
+            ;
+    }
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    munmap(stacks, 2 * STACK_SIZE);
+    if (child < 0) {
+        log_warn("not published: clone failed (errno %d)", errno);
+        return false;
+    }
+    if (errand.status != 0)
+        log_warn("publishing %s failed (wait status %d); see `redisteer check`", config,
+                 errand.status);
+    return errand.status == 0;
+}
+
+/* Waits until the publisher's lock is free: then the segment is there, or its publisher failed. */
+static bool await_publisher(int lock, unsigned wait_ms)
+{
+    const struct timespec tick = {0, TICK_MS * NS_PER_MS};
+    uint64_t deadline = clock_boot_ns() + wait_ms * NS_PER_MS;
+
+    while (clock_boot_ns() < deadline) {
+        if (flock(lock, LOCK_SH | LOCK_NB) == 0)
+            return true;
+        nanosleep(&tick, NULL);
+    }
+    return false;
+}
+
+bool spawn_publisher(const struct place *place, const char *config, bool missing, unsigned wait_ms)
+{
+    bool done;
+    int lock = open(place->start, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+    if (lock < 0) {
+        log_warn("not published: cannot open %s (errno %d)", place->start, errno);
+        return false;
+    }
+    /* LOCK_SH is what waiters take for a moment, so the one that publishes must insist a little. */
+    if (flock(lock, LOCK_EX | LOCK_NB) == 0)
+        done = (missing && access(place->segment, F_OK) == 0) || run(place, config, wait_ms);
+    else
+        done = await_publisher(lock, wait_ms);
+    close(lock);
+    return done;
+}

@@ -1,0 +1,18 @@
+/*
+ * spawn: has the configuration published by a child that the host program never notices.
+ */
+#ifndef PRELOAD_SPAWN_H
+#define PRELOAD_SPAWN_H
+
+#include <stdbool.h>
+
+#include "state/place.h"
+
+/*
+ * Runs `redisteer publish` for `config`, or waits for another process that does, `wait_ms` at most.
+ * `missing`: there was no segment, so one that is there by now will do; else it was no good. True:
+ * a usable segment may be there now. Only where process_may_spawn() said yes. Changes errno.
+ */
+bool spawn_publisher(const struct place *place, const char *config, bool missing, unsigned wait_ms);
+
+#endif

@@ -1,0 +1,46 @@
+/*
+ * track: which of this process's sockets were steered, and where to.
+ *
+ * A fixed table, indexed by descriptor number. Nothing tells us of close(): a slot speaks of a
+ * socket only while the descriptor still has the cookie that the slot holds (SO_COOKIE: the same
+ * over dup(), new for each socket). A descriptor number that is used again simply takes the slot
+ * over.
+ *
+ * Each slot is a few atomic words. The program itself never uses one descriptor number for two
+ * sockets at a time, so two writers of one slot are two calls on one socket; who moves `state` by
+ * CAS from CONNECTING records the outcome, the other does not. A reader believes the words when the
+ * cookie, read before and after (acquire), is the descriptor's own. All [hook].
+ */
+#ifndef PRELOAD_TRACK_H
+#define PRELOAD_TRACK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { TRACKED_MAX = 16384 };
+
+struct tracked {
+    uint64_t cookie;
+    uint64_t started_ns;
+    uint32_t service_slot;
+    uint32_t endpoint_slot;
+    uint32_t generation; /* of the endpoint slot, low 16 bits */
+    bool connecting;     /* its outcome has not been recorded */
+};
+
+/* The cookie of the socket behind `fd`, 0 when the kernel gives none. One system call. */
+uint64_t socket_cookie(int fd);
+
+/* True without any system call: `fd` is certainly not one of ours. */
+bool track_absent(int fd);
+
+/* A steered attempt begins. cookie 0 is not tracked. */
+void track_begin(int fd, const struct tracked *what);
+
+/* What is known of `fd`, whose cookie is `cookie`; false: nothing. */
+bool track_find(int fd, uint64_t cookie, struct tracked *out);
+
+/* True for exactly one caller per track_begin(): the one that may record the outcome. */
+bool track_settle(int fd, uint64_t cookie);
+
+#endif
