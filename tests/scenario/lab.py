@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-BUILD = Path(os.environ.get("REDISTEER_BUILD_DIR", ROOT / "build")).resolve()
+BUILD = Path(os.environ.get("REDISTEER_BUILD", ROOT / "build")).resolve()
 REDISTEER = BUILD / "redisteer"
 LIBRARY = BUILD / "libredisteer.so"
 CLIENTS = Path(__file__).resolve().parent / "clients"
