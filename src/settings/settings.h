@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 #include "base/address.h"
@@ -24,19 +25,20 @@
 enum monitor { MONITOR_AUTO, MONITOR_THREAD, MONITOR_PROCESS, MONITOR_EXTERNAL };
 
 struct match_entry {
-    struct host_port at;     /* port filled in: 6379 when none was written and not any_port */
+    struct host_port at; /* port filled in: 6379 when none was written and not any_port */
     bool is_name;
-    struct address address;  /* of an IP literal */
+    struct address address; /* of an IP literal */
     unsigned line;
 };
 
 struct endpoint {
     char name[NAME_TEXT];
     char zone[NAME_TEXT];
-    struct host_port at;     /* port 6379 when none was written */
-    uint32_t weight_milli;   /* default 1000 */
+    struct host_port at; /* port 6379 when none was written */
+    unsigned address_line;
+    uint32_t weight_milli;      /* default 1000 */
     struct health_rules health; /* the service's, overridden option by option */
-    char *username;          /* NULL when not set; secrets: never printed, never published */
+    char *username;             /* NULL when not set; secrets: never printed, never published */
     char *password;
     char *password_file;
     unsigned line;
@@ -66,17 +68,24 @@ struct settings {
     struct file_stamp stamp; /* of what was read */
     char zone[NAME_TEXT];
     enum monitor monitor;
-    bool shared;             /* share_group was set */
+    bool shared; /* share_group was set */
     gid_t share_group;
     size_t only_count, skip_count;
     char only[PROGRAMS_MAX][PROGRAM_TEXT];
     char skip[PROGRAMS_MAX][PROGRAM_TEXT];
     enum log_level log_level;
+    char log_file[PATH_TEXT]; /* "" = standard error; of redisteer monitor */
+    uint64_t events_timeout_ns;
+    bool events_checks;
+    unsigned password_line; /* of the first password in the file itself; 0 = there is none */
     size_t service_count;
     struct service *services;
 };
 
-/* Complaints, in the order of their lines; at most 100 are kept. */
+/*
+ * Complaints, in the order of their lines; at most 100 are kept. To be printed as "file:line:
+ * text", or "file: text" where line is 0. A password is never quoted.
+ */
 struct complaints {
     size_t count;
     struct complaint {
@@ -86,23 +95,37 @@ struct complaints {
 };
 
 /*
- * Reads and checks the file. 0 with `*out` to be freed by settings_free(); else -errno: -EINVAL with
- * complaints about the content, -EACCES for a file that others can write or a password that others
- * can read, or open's errno; each with at least one complaint in words.
+ * Reads and checks the file. 0 with `*out` to be freed by settings_free(); else -errno: -EINVAL
+ * with complaints about the content, -EACCES for a file that others can write or a password that
+ * others can read, or open's errno; each with at least one complaint in words.
  */
 int settings_load(const char *path, struct settings **out, struct complaints *complaints);
 void settings_free(struct settings *settings);
 
 /*
- * The file to use: `explicit` (--config), $REDISTEER_CONFIG, $XDG_CONFIG_HOME/redisteer/redisteer.conf
- * where that exists, /etc/redisteer/redisteer.conf. Absolute, not otherwise resolved. 0 or -errno.
+ * The same of a text in memory, so without path, stamp and permissions. For tests and fuzzing.
+ * 0, -EINVAL with at least one complaint, or -ENOMEM.
+ */
+int settings_parse(const char *text, size_t length, struct settings **out,
+                   struct complaints *complaints);
+
+/*
+ * Writes all of it in the file's own grammar, each option with the value in force, passwords as
+ * "***". What it writes can be read again.
+ */
+void settings_print(const struct settings *settings, FILE *out);
+
+/*
+ * The file to use: `explicit` (--config), $REDISTEER_CONFIG,
+ * $XDG_CONFIG_HOME/redisteer/redisteer.conf where that exists, /etc/redisteer/redisteer.conf.
+ * Absolute, not otherwise resolved. 0 or -errno.
  */
 int settings_find(const char *explicit_path, char out[static PATH_TEXT]);
 
 /*
- * Resolves the endpoints' names and publishes. A name that does not resolve keeps the addresses that
- * the segment has; with none, the endpoint is published without address and reported. Messages (one
- * a line, for people) are handed to `say`. 0 or -errno.
+ * Resolves the endpoints' names and publishes. A name that does not resolve keeps the addresses
+ * that the segment has; with none, the endpoint is published without address and reported. Messages
+ * (one a line, for people) are handed to `say`. 0 or -errno.
  */
 int settings_publish(const struct settings *settings, const struct place *place,
                      enum publish_result *result, void (*say)(const char *line));

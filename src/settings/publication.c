@@ -1,0 +1,227 @@
+#include <errno.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "settings/resolve.h"
+#include "state/bank.h"
+
+/* What publishing needs, in three blocks of memory. */
+struct draft {
+    struct publication publication;
+    struct publish_endpoint *endpoints;
+    struct match_settings *matches;
+    struct lookup *lookups; /* one per endpoint, same order */
+    size_t endpoint_count, match_count;
+};
+
+static void draft_match(struct match_settings *out, const struct match_entry *entry)
+{
+    text_copy(out->host, sizeof(out->host), entry->at.host);
+    out->address = entry->address;
+    out->port = entry->at.port;
+    out->any_port = entry->at.any_port;
+    out->is_name = entry->is_name;
+}
+
+static void draft_endpoint(struct publish_endpoint *out, const struct endpoint *endpoint,
+                           const char *zone)
+{
+    out->settings.weight_milli = endpoint->weight_milli;
+    out->settings.same_zone = *zone && text_equal(zone, endpoint->zone);
+    text_copy(out->label.name, sizeof(out->label.name), endpoint->name);
+    text_copy(out->label.zone, sizeof(out->label.zone), endpoint->zone);
+    text_copy(out->label.host, sizeof(out->label.host), endpoint->at.host);
+    text_copy(out->label.source, sizeof(out->label.source), "file");
+}
+
+static void draft_service(struct draft *draft, struct publish_service *out,
+                          const struct service *service, const char *zone)
+{
+    text_copy(out->settings.name, sizeof(out->settings.name), service->name);
+    out->settings.breaker = service->breaker;
+    out->settings.connect = service->connect;
+    out->settings.retry = service->retry;
+    out->settings.failover = service->failover;
+    out->settings.health = service->health;
+    out->settings.wait_ns = service->wait_ns;
+    out->settings.strategy = (uint8_t)service->strategy;
+    out->settings.resolve = (uint8_t)service->resolve;
+    out->settings.mode = (uint8_t)service->mode;
+    out->settings.when_all_down = (uint8_t)service->when_all_down;
+
+    out->matches = &draft->matches[draft->match_count];
+    out->match_count = (uint32_t)service->match_count;
+    for (size_t i = 0; i < service->match_count; i++)
+        draft_match(&draft->matches[draft->match_count++], &service->matches[i]);
+
+    out->endpoints = &draft->endpoints[draft->endpoint_count];
+    out->endpoint_count = (uint32_t)service->endpoint_count;
+    for (size_t i = 0; i < service->endpoint_count; i++) {
+        const struct endpoint *endpoint = &service->endpoints[i];
+        struct lookup *lookup = &draft->lookups[draft->endpoint_count];
+        lookup->host = endpoint->at.host;
+        lookup->port = endpoint->at.port;
+        draft_endpoint(&draft->endpoints[draft->endpoint_count++], endpoint, zone);
+    }
+}
+
+static void draft_front(struct bank *front, const struct settings *settings,
+                        const struct place *place)
+{
+    front->file_mtime_ns = settings->stamp.mtime_ns;
+    front->file_size = settings->stamp.size;
+    front->file_inode = settings->stamp.inode;
+    text_copy(front->path, sizeof(front->path), settings->path);
+    text_copy(front->instance, sizeof(front->instance), place->instance);
+    text_copy(front->zone, sizeof(front->zone), settings->zone);
+    front->only_count = (uint32_t)settings->only_count;
+    front->skip_count = (uint32_t)settings->skip_count;
+    memcpy(front->only, settings->only, sizeof(front->only));
+    memcpy(front->skip, settings->skip, sizeof(front->skip));
+}
+
+static int draft_all(struct draft *draft, const struct settings *settings,
+                     const struct place *place)
+{
+    size_t endpoints = 0, matches = 0;
+
+    for (size_t i = 0; i < settings->service_count; i++) {
+        endpoints += settings->services[i].endpoint_count;
+        matches += settings->services[i].match_count;
+    }
+    draft->publication.services =
+        calloc(settings->service_count + 1, sizeof(struct publish_service));
+    draft->endpoints = calloc(endpoints + 1, sizeof(*draft->endpoints));
+    draft->matches = calloc(matches + 1, sizeof(*draft->matches));
+    draft->lookups = calloc(endpoints + 1, sizeof(*draft->lookups));
+    if (!draft->publication.services || !draft->endpoints || !draft->matches || !draft->lookups)
+        return -ENOMEM;
+    draft_front(&draft->publication.front, settings, place);
+    draft->publication.share_group = settings->shared ? settings->share_group : (gid_t)-1;
+    draft->publication.service_count = (uint32_t)settings->service_count;
+    for (size_t i = 0; i < settings->service_count; i++)
+        draft_service(draft, &draft->publication.services[i], &settings->services[i],
+                      settings->zone);
+    return 0;
+}
+
+static void draft_free(struct draft *draft)
+{
+    free(draft->publication.services);
+    free(draft->endpoints);
+    free(draft->matches);
+    free(draft->lookups);
+}
+
+/* The endpoint in one copy of the settings in force. False when it is not there. */
+static bool find_published(const struct bank_view *view, const struct publish_service *service,
+                           const struct endpoint_label *wanted, struct endpoint_settings *out)
+{
+    struct service_settings found;
+    struct endpoint_label label;
+
+    for (uint32_t i = 0; bank_service(view, i, &found); i++) {
+        if (!text_equal(found.name, service->settings.name))
+            continue;
+        for (uint32_t j = 0; j < found.endpoint_count; j++) {
+            if (bank_label(view, found.first_endpoint + j, &label) &&
+                text_equal(label.name, wanted->name) && text_equal(label.host, wanted->host))
+                return bank_endpoint(view, found.first_endpoint + j, out);
+        }
+    }
+    return false;
+}
+
+/* A name server that is down must not take away addresses that work. */
+static void keep_known(const struct segment *segment, const struct publish_service *service,
+                       const struct publish_endpoint *endpoint, struct lookup *lookup)
+{
+    struct endpoint_settings known = {0};
+    struct bank_view view;
+
+    for (int tries = 0; tries < 3; tries++) {
+        if (!bank_open(segment, &view))
+            return;
+        bool found = find_published(&view, service, &endpoint->label, &known);
+        if (!bank_valid(&view))
+            continue;
+        if (!found || known.address_count > ADDRESSES_MAX)
+            return;
+        lookup->count = known.address_count;
+        for (size_t i = 0; i < lookup->count; i++) {
+            lookup->addresses[i] = known.addresses[i];
+            lookup->addresses[i].port = lookup->port;
+        }
+        return;
+    }
+}
+
+static void report(const struct publish_service *service, const struct publish_endpoint *endpoint,
+                   const struct lookup *lookup, void (*say)(const char *line))
+{
+    char line[ADDRESS_HOST_TEXT + 2 * NAME_TEXT + 160];
+
+    snprintf(line, sizeof(line), "endpoint %s of service %s: %s does not resolve (%s); %s",
+             endpoint->label.name, service->settings.name, lookup->host,
+             gai_strerror(lookup->error),
+             lookup->count ? "its last known addresses stay in use"
+                           : "it has no address and gets no connections");
+    say(line);
+}
+
+static void fill_addresses(struct publish_endpoint *endpoint, const struct lookup *lookup)
+{
+    endpoint->settings.address_count = (uint32_t)lookup->count;
+    for (size_t i = 0; i < lookup->count; i++) {
+        endpoint->settings.addresses[i] = lookup->addresses[i];
+        address_format_ip(&lookup->addresses[i], endpoint->label.ip_text[i]);
+    }
+}
+
+static int resolve_all(struct draft *draft, const struct place *place,
+                       void (*say)(const char *line))
+{
+    struct segment segment = {0};
+    const char *why = NULL;
+    bool attached = false;
+    int error = resolve(draft->lookups, draft->endpoint_count);
+
+    if (error)
+        return error;
+    for (uint32_t i = 0, at = 0; i < draft->publication.service_count; i++) {
+        struct publish_service *service = &draft->publication.services[i];
+        for (uint32_t j = 0; j < service->endpoint_count; j++, at++) {
+            struct lookup *lookup = &draft->lookups[at];
+            if (lookup->error) {
+                attached = attached || segment_attach(&segment, place, &why) == 0;
+                if (attached)
+                    keep_known(&segment, service, &service->endpoints[j], lookup);
+                report(service, &service->endpoints[j], lookup, say);
+            }
+            fill_addresses(&service->endpoints[j], lookup);
+        }
+    }
+    if (attached)
+        segment_detach(&segment);
+    return 0;
+}
+
+int settings_publish(const struct settings *settings, const struct place *place,
+                     enum publish_result *result, void (*say)(const char *line))
+{
+    struct draft draft = {0};
+    const char *why = "not enough memory";
+    int error = draft_all(&draft, settings, place);
+
+    if (!error)
+        error = resolve_all(&draft, place, say);
+    if (!error)
+        error = publish(place, &draft.publication, result, &why);
+    if (error)
+        say(why);
+    draft_free(&draft);
+    return error;
+}

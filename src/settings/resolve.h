@@ -1,0 +1,21 @@
+/*
+ * resolve: the addresses of endpoints, looked up all at once so that a slow name delays only
+ * itself.
+ */
+#ifndef SETTINGS_RESOLVE_H
+#define SETTINGS_RESOLVE_H
+
+#include "settings/settings.h"
+
+struct lookup {
+    const char *host; /* a name, or an IP literal */
+    uint16_t port;    /* given to each address */
+    int error;        /* EAI_*; 0 = found */
+    size_t count;     /* without repetition, in the order of their bytes */
+    struct address addresses[ADDRESSES_MAX];
+};
+
+/* Waits for all of them. 0 or -ENOMEM. */
+int resolve(struct lookup *lookups, size_t count);
+
+#endif

@@ -1,0 +1,24 @@
+/*
+ * words: the names that the file uses for enumerated values, in the order of the enums.
+ */
+#ifndef SETTINGS_WORDS_H
+#define SETTINGS_WORDS_H
+
+#include <stddef.h>
+
+struct words {
+    size_t count;
+    const char *const *word;
+};
+
+extern const struct words monitor_words, log_level_words, mode_words, strategy_words, resolve_words,
+    all_down_words, existing_words, probe_words, role_words, policy_words, outcome_words,
+    check_words;
+
+/* The kinds of check, as check_words has them. */
+enum check_kind { CHECK_COMMAND, CHECK_LAG, CHECK_HTTP, CHECK_EXEC, CHECK_KEY };
+
+/* The index of `text`, or -1. */
+int words_find(const struct words *words, const char *text);
+
+#endif
