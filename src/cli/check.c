@@ -1,8 +1,17 @@
 /* redisteer check: what the file means, or everything that is wrong with it. */
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/context.h"
-#include "cli/understood.h"
+
+static void put_host_port(const struct host_port *at)
+{
+    printf(strchr(at->host, ':') != NULL ? "[%s]" : "%s", at->host);
+    if (at->any_port)
+        printf(":*");
+    else
+        printf(":%u", at->port);
+}
 
 static void put_summary(const struct settings *settings)
 {
@@ -12,12 +21,15 @@ static void put_summary(const struct settings *settings)
         const char *comma = "";
 
         printf("# service %s: ", service->name);
-        for (size_t m = 0; m < service->match_count; m++, comma = ", ")
-            printf("%s%s", comma, service->matches[m].at.host);
-        printf(" -> ");
-        comma = "";
-        for (size_t e = 0; e < service->endpoint_count; e++, comma = ", ")
-            printf("%s%s", comma, service->endpoints[e].name);
+        for (size_t m = 0; m < service->match_count; m++, comma = ", ") {
+            fputs(comma, stdout);
+            put_host_port(&service->matches[m].at);
+        }
+        comma = " -> ";
+        for (size_t e = 0; e < service->endpoint_count; e++, comma = ", ") {
+            printf("%s%s ", comma, service->endpoints[e].name);
+            put_host_port(&service->endpoints[e].at);
+        }
         putchar('\n');
     }
     putchar('\n');
@@ -38,11 +50,11 @@ int command_check(const struct invocation *invocation)
     if (status != STATUS_DONE)
         return status;
     put_summary(settings);
-    understood_print(settings, stdout);
+    settings_print(settings, stdout);
     fflush(stdout);
     if (context_is_there(&file, &context) && !context_published(&context, &settings->stamp))
-        complain("running programs use an older version of this file; `redisteer reload` publishes "
-                 "it");
+        say("running programs use an older version of this file; `redisteer reload` publishes "
+            "it");
     settings_free(settings);
     return STATUS_DONE;
 }

@@ -49,7 +49,7 @@ struct invocation {
 };
 
 /* Prints "redisteer: …" and a newline to stderr. */
-void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* The table, hidden commands included; ends with a row without name. */
 extern const struct command commands[];

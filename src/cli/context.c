@@ -22,7 +22,7 @@ int context_config(const struct invocation *invocation, char config[static PATH_
 
     if (error == 0)
         return STATUS_DONE;
-    complain("cannot tell which configuration file to use: %s", strerror(-error));
+    say("cannot tell which configuration file to use: %s", strerror(-error));
     return STATUS_USAGE;
 }
 
@@ -45,8 +45,8 @@ static int locate(const struct invocation *invocation, bool create, struct conte
 
 static int not_published(const struct context *context)
 {
-    complain("not published yet: '%s'; `redisteer run` and `redisteer reload` publish it",
-             context->config);
+    say("not published yet: '%s'; `redisteer run` and `redisteer reload` publish it",
+        context->config);
     return STATUS_FAILED;
 }
 
@@ -62,7 +62,7 @@ static int find(const struct invocation *invocation, bool create, struct context
         return STATUS_DONE;
     if (error == -ENOENT && !create)
         return not_published(context);
-    complain("%s", why);
+    say("%s", why);
     return error == -EINVAL ? STATUS_USAGE : STATUS_FAILED;
 }
 
@@ -85,7 +85,7 @@ int context_attach(const struct context *context, struct segment *segment)
         return STATUS_DONE;
     if (error == -ENOENT)
         return not_published(context);
-    complain("%s: '%s'", why, context->place.segment);
+    say("%s: '%s'", why, context->place.segment);
     return STATUS_FAILED;
 }
 
@@ -99,7 +99,7 @@ int context_open(const struct context *context, struct published *published)
     if (error == 0)
         return STATUS_DONE;
     segment_detach(&published->segment);
-    complain("cannot read what is published: %s: '%s'", strerror(-error), context->place.segment);
+    say("cannot read what is published: %s: '%s'", strerror(-error), context->place.segment);
     return STATUS_FAILED;
 }
 
@@ -129,21 +129,21 @@ int context_load(const char *config, struct settings **settings)
     if (error == 0)
         return STATUS_DONE;
     if (complaints.count == 0)
-        complain("%s: '%s'", strerror(-error), config);
+        say("%s: '%s'", strerror(-error), config);
     return STATUS_USAGE;
 }
 
-static void say(const char *line)
+static void say_line(const char *line)
 {
-    complain("%s", line);
+    say("%s", line);
 }
 
 int context_publish(const struct context *context, const struct settings *settings,
                     enum publish_result *result)
 {
     /* settings_publish() says in words what went wrong. */
-    return settings_publish(settings, &context->place, result, say) == 0 ? STATUS_DONE
-                                                                         : STATUS_FAILED;
+    return settings_publish(settings, &context->place, result, say_line) == 0 ? STATUS_DONE
+                                                                              : STATUS_FAILED;
 }
 
 bool context_is_there(const struct invocation *invocation, struct context *context)

@@ -24,20 +24,20 @@ static int print_choice(const struct overview *overview, const struct service_ro
     if (index >= 0) {
         if (print_endpoint(row, index))
             return STATUS_DONE;
-        complain("the endpoint has no address: '%s' (%s)", row->labels[index].name,
-                 row->addresses[index]);
+        say("the endpoint has no address: '%s' (%s)", row->labels[index].name,
+            row->addresses[index]);
         return STATUS_FAILED;
     }
     switch ((enum when_all_down)settings->when_all_down) {
     case ALL_DOWN_REFUSE:
-        complain("no endpoint of '%s' is eligible: connections are refused", settings->name);
+        say("no endpoint of '%s' is eligible: connections are refused", settings->name);
         break;
     case ALL_DOWN_WAIT:
-        complain("no endpoint of '%s' is eligible: connections wait for one", settings->name);
+        say("no endpoint of '%s' is eligible: connections wait for one", settings->name);
         break;
     case ALL_DOWN_TRY:
-        complain("no endpoint of '%s' is eligible: connections try them all, this one first",
-                 settings->name);
+        say("no endpoint of '%s' is eligible: connections try them all, this one first",
+            settings->name);
         print_endpoint(row, choose_next(&rules, row->candidates, row->view.count, 0, true,
                                         overview->now_ns));
         break;

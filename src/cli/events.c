@@ -61,8 +61,8 @@ static void print_json(const struct event *event)
 
 static void lose(struct reader *reader, uint64_t until)
 {
-    complain("lost: events %llu to %llu were overwritten before they could be read",
-             (unsigned long long)reader->next, (unsigned long long)until - 1);
+    say("lost: events %llu to %llu were overwritten before they could be read",
+        (unsigned long long)reader->next, (unsigned long long)until - 1);
     reader->next = until;
 }
 
@@ -81,7 +81,7 @@ static bool print_new(struct reader *reader, const struct segment *segment)
             return output_flush();
         reader->unwritten_ms = 0;
         if (found != 1)
-            complain("lost: event %llu", (unsigned long long)reader->next);
+            say("lost: event %llu", (unsigned long long)reader->next);
         else if (event.wall_ns >= reader->since_ns && reader->json)
             print_json(&event);
         else if (event.wall_ns >= reader->since_ns)
@@ -132,7 +132,7 @@ int command_events(const struct invocation *invocation)
     int status;
 
     if (since != NULL && when_parse(since, clock_wall_ns(), &reader.since_ns) != 0) {
-        complain("neither a duration (10m) nor a time (2026-01-01T00:00:00Z): '%s'", since);
+        say("neither a duration (10m) nor a time (2026-01-01T00:00:00Z): '%s'", since);
         return STATUS_USAGE;
     }
     status = context_find(invocation, &context);

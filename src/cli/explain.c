@@ -32,7 +32,7 @@ struct finding {
 static bool parse_question(const char *text, struct question *question)
 {
     if (host_port_parse(text, &question->at) != 0 || question->at.any_port) {
-        complain("neither HOST nor HOST:PORT: '%s'", text);
+        say("neither HOST nor HOST:PORT: '%s'", text);
         return false;
     }
     if (!question->at.has_port)
@@ -261,7 +261,7 @@ static void put_decision(const struct overview *overview, const struct finding *
             "  steered by the addresses in match\n");
         return;
     }
-    printf(row->mode == MODE_OBSERVE ? "  passes through: the service only observes; steered, it "
+    printf(row->mode == MODE_OBSERVE ? "  passes through: the service only observes; else it\n    "
                                      : "  ");
     put_choice(overview, row);
     put_endpoints(row);
@@ -305,7 +305,7 @@ static int explain_file(const struct context *context, const struct question *qu
         printf("from the file %s: nothing is published yet\n", context->config);
         overview_free(overview);
     } else {
-        complain("out of memory");
+        say("out of memory");
         status = STATUS_FAILED;
     }
     settings_free(settings);

@@ -18,7 +18,7 @@ static const struct option common[] = {
 };
 enum { COMMON = sizeof common / sizeof *common };
 
-void complain(const char *format, ...)
+void say(const char *format, ...)
 {
     va_list arguments;
 
@@ -50,11 +50,11 @@ static int wrong_option(int what, char **argv)
     const char *text = optopt > 0 && optopt < OPTION_INSTANCE ? letter : argv[optind - 1];
 
     if (what == ':')
-        complain("this option needs a value: '%s'", text);
+        say("this option needs a value: '%s'", text);
     else if (optopt >= OPTION_INSTANCE)
-        complain("this option takes no value: '%s'", text);
+        say("this option takes no value: '%s'", text);
     else
-        complain("unknown option: '%s'", text);
+        say("unknown option: '%s'", text);
     return STATUS_USAGE;
 }
 
@@ -125,11 +125,11 @@ static int parse_command(int argc, char **argv, struct invocation *invocation)
     invocation->count = argc - optind;
     invocation->operands = argv + optind;
     if (invocation->count < command->least) {
-        complain("%s needs %s", command->name, command->arguments);
+        say("%s needs %s", command->name, command->arguments);
         return STATUS_USAGE;
     }
     if (command->most != OPERANDS_ANY && invocation->count > command->most) {
-        complain("one argument too many: '%s'", invocation->operands[command->most]);
+        say("one argument too many: '%s'", invocation->operands[command->most]);
         return STATUS_USAGE;
     }
     return -1;
@@ -153,9 +153,9 @@ static int dispatch(int argc, char **argv)
     if (invocation.command == NULL) {
         nearest = command_nearest(argv[0]);
         if (nearest != NULL)
-            complain("unknown command: '%s'; did you mean '%s'?", argv[0], nearest);
+            say("unknown command: '%s'; did you mean '%s'?", argv[0], nearest);
         else
-            complain("unknown command: '%s'; `redisteer --help` lists them", argv[0]);
+            say("unknown command: '%s'; `redisteer --help` lists them", argv[0]);
         return STATUS_USAGE;
     }
     status = parse_command(argc, argv, &invocation);
@@ -171,7 +171,7 @@ int main(int argc, char **argv)
     /* A full disk behind stdout is a failure, and shows at the latest now. */
     errno = EIO;
     if ((fflush(stdout) != 0 || ferror(stdout)) && status == STATUS_DONE) {
-        complain("cannot write the output: %s", strerror(errno));
+        say("cannot write the output: %s", strerror(errno));
         status = STATUS_FAILED;
     }
     return status;

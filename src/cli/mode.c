@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "cli/context.h"
+#include "settings/words.h"
 #include "state/events.h"
 #include "state/live.h"
 
@@ -59,7 +60,7 @@ static int set(const struct published *published, const struct service_row *row,
     const struct service_settings *settings = &row->view.settings;
 
     if (!published->segment.writable) {
-        complain("not allowed to change the state of '%s'", settings->name);
+        say("not allowed to change the state of '%s'", settings->name);
         return STATUS_FAILED;
     }
     /* Alone with its meaning: no other word depends on it. */
@@ -68,8 +69,9 @@ static int set(const struct published *published, const struct service_row *row,
         write_event(published, row, mode);
     printf("%s: %s%s (%s)\n", settings->name, mode == row->mode ? "already " : "", mode_name(mode),
            meaning[mode]);
-    if (mode != (enum service_mode)settings->mode)
-        printf("the file says otherwise; this holds until the next `redisteer on|observe|off`\n");
+    if (mode != (enum service_mode)settings->mode && settings->mode < mode_words.count)
+        printf("kept until you say otherwise; the file, unchanged, says mode = %s\n",
+               mode_words.word[settings->mode]);
     return STATUS_DONE;
 }
 

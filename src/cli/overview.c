@@ -207,9 +207,9 @@ struct service_row *overview_service(const struct overview *overview, const char
         nearest_offer(&nearest, overview->services[i].view.settings.name);
     }
     if (nearest_found(&nearest) != NULL)
-        complain("no such service: '%s'; did you mean '%s'?", name, nearest_found(&nearest));
+        say("no such service: '%s'; did you mean '%s'?", name, nearest_found(&nearest));
     else
-        complain("no such service: '%s'", name);
+        say("no such service: '%s'", name);
     return NULL;
 }
 
@@ -228,6 +228,13 @@ bool row_has_eligible(const struct service_row *row)
         if (candidate_why_not(row->candidates, row->view.count, i) == NULL)
             return true;
     return false;
+}
+
+const char *row_active_name(const struct service_row *row)
+{
+    int index = row->active >= 0 ? row->active : row->choice.endpoint;
+
+    return index >= 0 ? row->labels[index].name : NULL;
 }
 
 const char *row_slot_name(const struct service_row *row, uint32_t slot)

@@ -21,7 +21,7 @@ struct service_row {
     struct match_settings matches[MATCHES_MAX];
     enum service_mode mode; /* in force */
     struct candidate candidates[ENDPOINTS_MAX];
-    int active;           /* index, or -1 */
+    int active;           /* index, or -1: no connection has been made yet */
     struct choice choice; /* of a new connection, now */
 };
 
@@ -52,6 +52,12 @@ bool overview_resolved(const struct overview *overview);
 
 /* True when some endpoint may get an ordinary connection. */
 bool row_has_eligible(const struct service_row *row);
+
+/*
+ * The name of the endpoint that connections go to: the active one, before the first connection the
+ * one that will be. NULL: there is none.
+ */
+const char *row_active_name(const struct service_row *row);
 
 /* The name of the endpoint that has live slot `slot`; NULL when it is not (or no more) there. */
 const char *row_slot_name(const struct service_row *row, uint32_t slot);

@@ -29,11 +29,11 @@ static int prepare(const struct invocation *invocation, struct context *context,
     if (status != STATUS_DONE)
         return status;
     if (!library_find(library, PATH_TEXT)) {
-        complain("cannot find libredisteer.so");
+        say("cannot find libredisteer.so");
         return STATUS_FAILED;
     }
     if (strpbrk(library, " :") != NULL) {
-        complain("a path with a blank or colon cannot be preloaded: '%s'", library);
+        say("a path with a blank or colon cannot be preloaded: '%s'", library);
         return STATUS_FAILED;
     }
     return STATUS_DONE;
@@ -51,7 +51,7 @@ static int set_environment(const struct invocation *invocation, const struct con
     free(preload);
     if (set)
         return STATUS_DONE;
-    complain("out of memory");
+    say("out of memory");
     return STATUS_FAILED;
 }
 
@@ -67,12 +67,12 @@ int command_run(const struct invocation *invocation)
     if (status != STATUS_DONE && invocation->given[RUN_FAIL_OPEN] == NULL)
         return status;
     if (status != STATUS_DONE)
-        complain("starting without steering: '%s'", program);
+        say("starting without steering: '%s'", program);
     why_not = status == STATUS_DONE ? program_not_steerable(program) : NULL;
     if (why_not != NULL)
-        complain("will not be steered: '%s': %s", program, why_not);
+        say("will not be steered: '%s': %s", program, why_not);
     execvp(program, invocation->operands);
     status = errno == ENOENT ? NOT_FOUND : CANNOT_START;
-    complain("cannot start: '%s': %s", program, strerror(errno));
+    say("cannot start: '%s': %s", program, strerror(errno));
     return status;
 }

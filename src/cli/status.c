@@ -40,7 +40,7 @@ static int judge(const struct overview *overview)
     for (size_t i = 0; i < overview->count; i++) {
         if (row_has_eligible(&overview->services[i]))
             continue;
-        complain("no endpoint is eligible: '%s'", overview->services[i].view.settings.name);
+        say("no endpoint is eligible: '%s'", overview->services[i].view.settings.name);
         status = STATUS_FAILED;
     }
     return status;
@@ -57,7 +57,7 @@ static int show(const struct invocation *invocation, const struct context *conte
         return status;
     error = connections_read(&connections);
     if (error != 0)
-        complain("cannot count connections: %s", strerror(-error));
+        say("cannot count connections: %s", strerror(-error));
     if (invocation->given[STATUS_JSON] == NULL)
         status_text(published.overview, &connections, out, colours);
     else if (status_json(published.overview, &connections, out) != 0)
@@ -95,7 +95,7 @@ static int watch(const struct invocation *invocation, const struct context *cont
     screen_end();
     /* What was said before went away with the screen. */
     if (begun && status != STATUS_DONE)
-        complain("what is published can no longer be read");
+        say("what is published can no longer be read");
     return status;
 }
 
@@ -105,7 +105,7 @@ int command_status(const struct invocation *invocation)
     int status;
 
     if (invocation->given[STATUS_WATCH] != NULL && invocation->given[STATUS_CHECK] != NULL) {
-        complain("--watch and --check exclude each other");
+        say("--watch and --check exclude each other");
         return STATUS_USAGE;
     }
     status = context_find(invocation, &context);

@@ -58,6 +58,14 @@ static uint64_t left_ms(uint64_t until_ns, uint64_t now_ns)
     return until_ns > now_ns ? (until_ns - now_ns) / NS_PER_MS : 0;
 }
 
+/* Of health or breaker; an endpoint in its first state has it since there is a segment. */
+static uint64_t last_change_ns(const struct service_row *row, const struct endpoint_live *live)
+{
+    uint64_t since_ns = load_relaxed(&live->since_ns);
+
+    return since_ns != 0 ? since_ns : row->view.segment->head->created_ns;
+}
+
 static json_t *last_error_json(const struct endpoint_live *live)
 {
     uint64_t at_ms;
@@ -84,7 +92,6 @@ static json_t *endpoint_json(const struct overview *overview, const struct conne
     const struct endpoint_live *live = row->view.endpoint_live[i];
     const struct candidate *candidate = &row->candidates[i];
     const char *why_not = candidate_why_not(row->candidates, row->view.count, i);
-    uint64_t since_ns = load_relaxed(&live->since_ns);
     json_t *object = json_object();
 
     json_object_set_new(object, "name", json_string(row->labels[i].name));
@@ -105,7 +112,8 @@ static json_t *endpoint_json(const struct overview *overview, const struct conne
                         number(breaker_remaining_ns(&live->breaker, &row->view.settings.breaker,
                                                     overview->now_ns) /
                                NS_PER_MS));
-    json_object_set_new(object, "since_ms", number(left_ms(overview->now_ns, since_ns)));
+    json_object_set_new(object, "since_ms",
+                        number(left_ms(overview->now_ns, last_change_ns(row, live))));
     add_checks(object, live);
     json_object_set_new(object, "last_error", last_error_json(live));
     json_object_set_new(object, "connections",
@@ -126,9 +134,7 @@ static json_t *service_json(const struct overview *overview, const struct connec
     json_object_set_new(object, "strategy", json_string(strategy_name(settings->strategy)));
     json_object_set_new(object, "mode", json_string(mode_name(row->mode)));
     json_object_set_new(object, "mode_until", json_null());
-    json_object_set_new(object, "active",
-                        row->active >= 0 ? json_string(row->labels[row->active].name)
-                                         : json_null());
+    json_object_set_new(object, "active", text_or_null(row_active_name(row)));
     json_object_set_new(object, "switches", number(load_relaxed(&row->view.live->switches)));
     json_object_set_new(object, "last_switch", last_switch_json(row));
     json_object_set_new(object, "endpoints", endpoints);

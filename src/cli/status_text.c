@@ -71,7 +71,7 @@ static void put_endpoint(struct table *table, const struct overview *overview,
                          uint32_t i)
 {
     const struct endpoint_live *live = row->view.endpoint_live[i];
-    bool active = (int)i == row->active;
+    bool active = row_active_name(row) == row->labels[i].name;
     uint64_t failed = 0;
 
     for (unsigned outcome = OUTCOME_OK + 1; outcome < OUTCOME_COUNTED; outcome++)
@@ -100,7 +100,7 @@ static void put_heading(struct table *table)
     table_cell(table, DIM, "BREAKER");
     table_number(table, DIM, "WEIGHT");
     table_cell(table, DIM, "ELIGIBLE");
-    table_number(table, DIM, "OPEN");
+    table_number(table, DIM, "CONNS");
     table_number(table, DIM, "OK");
     table_number(table, DIM, "FAILED");
     table_cell(table, DIM, "LAST ERROR");
@@ -132,11 +132,12 @@ static void put_service(const struct overview *overview, const struct connection
         [ALL_DOWN_WAIT] = "connections wait",
     };
     const struct service_settings *settings = &row->view.settings;
+    const char *active = row_active_name(row);
     struct table table = {0};
 
     fprintf(out, "%s%s%s  active %s  mode %s%s%s  strategy %s  switches %" PRIu64 "\n",
             colour_begin(BOLD, colours), settings->name, colour_end(BOLD, colours),
-            row->active >= 0 ? row->labels[row->active].name : "-",
+            active != NULL ? active : "-",
             colour_begin(row->mode == MODE_STEER ? PLAIN : YELLOW, colours), mode_name(row->mode),
             colour_end(row->mode == MODE_STEER ? PLAIN : YELLOW, colours),
             strategy_name(settings->strategy), load_relaxed(&row->view.live->switches));
