@@ -41,13 +41,45 @@ bool address_equal(const struct address *a, const struct address *b)
     return a->port == b->port && address_same_ip(a, b);
 }
 
+static uint64_t hash_halves(const uint64_t half[2], uint32_t scope)
+{
+    return hash_mix(half[0] * UINT64_C(0x9e3779b97f4a7c15) + half[1] + scope);
+}
+
 /* By words: every connect() of the program pays for this one. */
 uint64_t address_hash_ip(const struct address *address)
 {
     uint64_t half[2];
 
     memcpy(half, address->ip, sizeof(half));
-    return hash_mix(hash_mix(half[0] + address->scope) ^ half[1]);
+    return hash_halves(half, address->scope);
+}
+
+bool address_hash_sockaddr(const void *sockaddr, size_t length, uint64_t *hash)
+{
+    union { /* byte order is that of the network, as in struct address */
+        uint8_t ip[16];
+        uint64_t half[2];
+    } address;
+    const unsigned char *bytes = sockaddr;
+    sa_family_t family;
+    uint32_t scope = 0;
+
+    memcpy(&family, bytes + offsetof(struct sockaddr, sa_family), sizeof(family));
+    if (family == AF_INET && length >= sizeof(struct sockaddr_in)) {
+        address.half[0] = 0;
+        memcpy(address.ip + 8, mapped_prefix + 8, 4);
+        memcpy(address.ip + 12, bytes + offsetof(struct sockaddr_in, sin_addr), 4);
+    } else if (family == AF_INET6 && length >= SOCKADDR_IN6_LEAST) {
+        memcpy(address.ip, bytes + offsetof(struct sockaddr_in6, sin6_addr), sizeof(address.ip));
+        if (address.ip[0] == 0xfe && (address.ip[1] & 0xc0) == 0x80 &&
+            length >= sizeof(struct sockaddr_in6))
+            memcpy(&scope, bytes + offsetof(struct sockaddr_in6, sin6_scope_id), sizeof(scope));
+    } else {
+        return false;
+    }
+    *hash = hash_halves(address.half, scope);
+    return true;
 }
 
 int address_from_sockaddr(const void *sockaddr, size_t length, struct address *out)
@@ -146,15 +178,14 @@ invalid:
 
 const char *address_format_ip(const struct address *address, char out[static ADDRESS_IP_TEXT])
 {
-    size_t length;
-
     if (address_is_v4(address)) {
         inet_ntop(AF_INET, address->ip + sizeof(mapped_prefix), out, ADDRESS_IP_TEXT);
         return out;
     }
     inet_ntop(AF_INET6, address->ip, out, ADDRESS_IP_TEXT);
     if (address->scope) {
-        length = strlen(out);
+        size_t length = strlen(out);
+
         snprintf(out + length, ADDRESS_IP_TEXT - length, "%%%" PRIu32, address->scope);
     }
     return out;

@@ -48,6 +48,12 @@ uint64_t address_hash_ip(const struct address *address);                 /* [hoo
 int address_from_sockaddr(const void *sockaddr, size_t length, struct address *out);
 
 /*
+ * [hook] address_hash_ip() of what address_from_sockaddr() would read, without reading it all: the
+ * first question of every connect(). False where that would fail.
+ */
+bool address_hash_sockaddr(const void *sockaddr, size_t length, uint64_t *hash);
+
+/*
  * [hook] Writes `address` for a socket of `family`: AF_INET takes IPv4 only; on AF_INET6 an IPv4
  * address is written v4-mapped. 0 or -EAFNOSUPPORT.
  */

@@ -17,6 +17,10 @@ uint64_t clock_boot_ns(void);
 /* CLOCK_REALTIME: for people only (events, logs). Never compared with anything. */
 uint64_t clock_wall_ns(void);
 
+/* As logs and events show it, UTC: "2026-01-31T12:00:00.000Z". Returns `out`. */
+enum { CLOCK_TEXT = 32 };
+const char *clock_format_wall(uint64_t wall_ns, char out[static CLOCK_TEXT]);
+
 /* CLOCK_MONOTONIC_COARSE: a few ns to read, a tick (1-10 ms) of resolution; for rate limits. */
 uint64_t clock_coarse_ns(void);
 

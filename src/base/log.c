@@ -51,30 +51,6 @@ bool log_enabled(enum log_level level)
 }
 
 /*
- * "2026-01-31T12:00:00.000Z". By hand, because gmtime_r() takes the time zone lock in glibc. The
- * year starts in March here, which puts the leap day last: then month m begins on day
- * (153 m + 2) / 5, and 400 years are 146097 days.
- */
-static size_t format_time(char *to, size_t size, uint64_t wall_ns)
-{
-    uint64_t seconds = wall_ns / NS_PER_S;
-    unsigned of_day = (unsigned)(seconds % 86400);
-    uint64_t days = seconds / 86400 + 719468; /* since 0000-03-01 */
-    uint64_t era = days / 146097;
-    unsigned of_era = (unsigned)(days % 146097);
-    unsigned year_of_era = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
-    unsigned of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    unsigned march_month = (5 * of_year + 2) / 153;
-    unsigned day = of_year - (153 * march_month + 2) / 5 + 1;
-    unsigned month = march_month < 10 ? march_month + 3 : march_month - 9;
-    unsigned year = (unsigned)era * 400 + year_of_era + (month <= 2);
-
-    return text_format(to, size, "%04u-%02u-%02uT%02u:%02u:%02u.%03uZ", year, month, day,
-                       of_day / 3600, of_day / 60 % 60, of_day % 60,
-                       (unsigned)(wall_ns % NS_PER_S / NS_PER_MS));
-}
-
-/*
  * Only where writing can raise no signal in the program: a pipe (SIGPIPE) has no position, and past
  * RLIMIT_FSIZE there is SIGXFSZ.
  */
@@ -114,7 +90,7 @@ void log_line(enum log_level level, const char *format, ...)
 
     if (!log_enabled(level))
         return;
-    length = format_time(line, sizeof(line), clock_wall_ns());
+    length = strlen(clock_format_wall(clock_wall_ns(), line));
     length += text_format(line + length, sizeof(line) - length, " %d %s ", (int)getpid(),
                           level_names[level]);
     text = length;

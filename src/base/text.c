@@ -29,7 +29,9 @@ bool text_starts(const char *text, const char *prefix)
 
 char text_lower(char c)
 {
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+    if (c >= 'A' && c <= 'Z')
+        return (char)(c - 'A' + 'a');
+    return c;
 }
 
 size_t text_host_name(char *to, size_t size, const char *from)

@@ -260,6 +260,31 @@ START_TEST(a_reload_that_changes_the_window_empties_it)
 }
 END_TEST
 
+START_TEST(a_corrupt_ring_is_an_empty_window)
+{
+    set_up();
+    rules.window_ns = 0;
+    rules.window_calls = 100;
+    for (unsigned i = 0; i < 2; i++) {
+        uint64_t place = i ? 100 : 5, held = i ? 5 : 101; /* both one past the most */
+
+        store_relaxed(&breaker.calls, UINT64_C(100) << 32 | held << 16 | place);
+        ck_assert_uint_eq(window_sum(&breaker, &rules, 0, now).calls, 0);
+        window_add(&breaker, &rules, 0, true, false, now);
+        ck_assert_uint_eq(window_sum(&breaker, &rules, 0, now).failures, 1);
+    }
+}
+END_TEST
+
+START_TEST(a_full_tenth_counts_no_further)
+{
+    set_up();
+    for (unsigned i = 0; i < (1u << 24) + 5; i++)
+        window_add(&breaker, &rules, 0, false, false, now);
+    ck_assert_uint_eq(window_sum(&breaker, &rules, 0, now).calls, (1u << 24) - 1);
+}
+END_TEST
+
 START_TEST(no_rule_and_no_word_leads_out_of_bounds)
 {
     uint64_t seed = 5;
@@ -536,6 +561,8 @@ int main(void)
         calls_leave_a_count_window,
         the_largest_count_window_holds_every_call,
         a_reload_that_changes_the_window_empties_it,
+        a_corrupt_ring_is_an_empty_window,
+        a_full_tenth_counts_no_further,
         no_rule_and_no_word_leads_out_of_bounds,
         open_lasts_its_time_and_reads_half_open_then,
         failures_while_open_change_nothing,
