@@ -97,25 +97,27 @@ static void unknown(struct walk *walk, const struct frame *frame, const struct t
 {
     const char *text = text_of(walk, name);
     const char *nearest = grammar_nearest(frame->options, text, name->length);
+    bool is_block = walk->token->kind == TOKEN_OPEN || walk->token[1].kind == TOKEN_OPEN;
     struct shown shown = show(walk, name);
 
     for (const struct frame *outer = frame->around; outer && !nearest; outer = outer->around) {
         if (grammar_find(outer->options, text, name->length)) {
             complain(walk->complaints, name->line, shown.text,
-                     "does not belong into %s but into %s (is a '}' missing above?)", frame->name,
-                     outer->name);
+                     "belongs in %s, not in %s (is a '}' missing above?)", outer->name,
+                     frame->name);
             return;
         }
     }
     for (const cfg_opt_t *inner = frame->options; inner->name && !nearest; inner++) {
         if (grammar_is_block(inner) && grammar_find(inner->subopts, text, name->length)) {
-            complain(walk->complaints, name->line, shown.text,
-                     "does not belong into %s but into its block %s", frame->name, inner->name);
+            complain(walk->complaints, name->line, shown.text, "belongs in the block %s of %s",
+                     inner->name, frame->name);
             return;
         }
     }
-    complain(walk->complaints, name->line, shown.text, "unknown in %s%s%s%s", frame->name,
-             nearest ? " (did you mean '" : "", nearest ? nearest : "", nearest ? "'?)" : "");
+    complain(walk->complaints, name->line, shown.text, "unknown %s in %s%s%s%s",
+             is_block ? "block" : "option", frame->name, nearest ? " (did you mean '" : "",
+             nearest ? nearest : "", nearest ? "'?)" : "");
 }
 
 /* False when an option or block stands there already. */
@@ -223,7 +225,7 @@ static bool value(struct walk *walk, const struct frame *frame, const cfg_opt_t 
         return false;
     }
     if (!at_value(walk)) {
-        complain(walk->complaints, name->line, option->name, "has no value");
+        complain(walk->complaints, name->line, option->name, "no value is given");
         return false;
     }
     if (strcmp(option->name, "password") == 0) {
@@ -244,8 +246,9 @@ static bool named_option(struct walk *walk, struct frame *frame, cfg_opt_t *opti
                          const struct token *name)
 {
     if (grammar_is_block(option)) {
-        complain(walk->complaints, name->line, option->name, "is a block: %s%s { ... }",
-                 option->name, grammar_is_titled(option) ? " NAME" : "");
+        complain(walk->complaints, name->line, option->name,
+                 "this is a block, written %s%s { ... }", option->name,
+                 grammar_is_titled(option) ? " NAME" : "");
         skip_statement(walk, name->line);
         return false;
     }
@@ -262,8 +265,8 @@ static bool named_block(struct walk *walk, struct frame *frame, cfg_opt_t *optio
     bool good = true;
 
     if (grammar_is_titled(option) && !title) {
-        complain(walk->complaints, name->line, option->name, "needs a name: %s NAME { ... }",
-                 option->name);
+        complain(walk->complaints, name->line, option->name,
+                 "the block needs a name, as in %s NAME { ... }", option->name);
         good = false;
     } else if (!grammar_is_titled(option) && title) {
         complain(walk->complaints, name->line, show(walk, title).text, "%s takes no name",
@@ -294,11 +297,11 @@ static bool statement(struct walk *walk, struct frame *frame)
         return false;
     }
     if (walk->token->kind != TOKEN_EQUALS && walk->token->kind != TOKEN_OPEN && !titled) {
-        if (option)
+        if (!option)
+            unknown(walk, frame, name);
+        else if (!walk->token->bad)
             complain(walk->complaints, name->line, option->name, "a '%c' is missing after it",
                      grammar_is_block(option) ? '{' : '=');
-        else
-            unknown(walk, frame, name);
         skip_line(walk, name->line);
         return false;
     }

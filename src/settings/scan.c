@@ -163,6 +163,9 @@ static int word(struct cursor *cursor)
                      "the environment is not read here (single quotes keep the text as it is)");
         else if (is_control(sign))
             complain(cursor->complaints, cursor->line, shown, "a control character");
+        else if (sign == '+' && length == 1 && char_at(cursor, cursor->at) == '=')
+            complain(cursor->complaints, cursor->line,
+                     "+=", "lists are not added to: write all of it");
         else
             complain(cursor->complaints, cursor->line, shown, "text with a '%c' needs quotes",
                      sign);
