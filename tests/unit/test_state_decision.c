@@ -1,0 +1,392 @@
+/* Decisions with a clock of the test's own: `now` is an argument everywhere. */
+#include "state/decision.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "state/events.h"
+#include "state/live.h"
+#include "state_world.h"
+
+enum { THREADS = 16 };
+
+static struct world *world;
+static struct segment segment;
+static uint64_t now;
+
+static struct service_view view_of(uint32_t index)
+{
+    struct bank_view view;
+    struct service_view service;
+
+    ck_assert(bank_open(&segment, &view));
+    ck_assert(service_read(&view, index, &service));
+    ck_assert(bank_valid(&view));
+    return service;
+}
+
+static struct service_view start(unsigned endpoints)
+{
+    world = world_new();
+    world_add_service(world, "cache", endpoints);
+    world_publish(world);
+    segment = world_attach(world);
+    now = 1000 * NS_PER_S;
+    return view_of(0);
+}
+
+static unsigned count_events(enum event_type type, struct event *last)
+{
+    unsigned count = 0;
+    struct event event;
+
+    for (uint64_t i = 1; i <= event_newest(&segment); i++)
+        if (event_read(&segment, i, &event) == 1 && event.type == (uint32_t)type) {
+            count++;
+            if (last)
+                *last = event;
+        }
+    return count;
+}
+
+static int active(const struct service_view *service)
+{
+    struct candidate candidates[ENDPOINTS_MAX];
+
+    return service_candidates(service, candidates, now);
+}
+
+static void refuse_twice(const struct service_view *service, uint32_t index)
+{
+    service_report(service, index, ECONNREFUSED, NS_PER_MS, now);
+    service_report(service, index, ECONNREFUSED, NS_PER_MS, now);
+}
+
+START_TEST(first_choice_is_the_highest_weight_and_no_switch)
+{
+    struct service_view service = start(3);
+    struct choice choice = service_decide(&service, now);
+
+    ck_assert_int_eq(choice.endpoint, 0);
+    ck_assert_int_eq(active(&service), 0);
+    ck_assert_uint_eq(load_relaxed(&service.live->switches), 0);
+    ck_assert_uint_eq(count_events(EVENT_FAILOVER, NULL), 0);
+}
+END_TEST
+
+START_TEST(choosing_alone_changes_nothing)
+{
+    struct service_view service = start(2);
+
+    ck_assert_int_eq(service_choice(&service, now).endpoint, 0);
+    ck_assert_int_eq(active(&service), -1);
+}
+END_TEST
+
+START_TEST(open_breaker_of_the_active_endpoint_moves_the_host)
+{
+    struct service_view service = start(2);
+    struct last_switch last;
+    struct event event;
+
+    service_decide(&service, now);
+    service_report(&service, 0, ECONNREFUSED, NS_PER_MS, now);
+    ck_assert_int_eq(active(&service), 0);
+    service_report(&service, 0, ECONNREFUSED, NS_PER_MS, now);
+    ck_assert_int_eq(active(&service), 1);
+
+    ck_assert_uint_eq(load_relaxed(&service.live->switches), 1);
+    ck_assert_uint_eq(count_events(EVENT_BREAKER, &event), 1);
+    ck_assert_str_eq(event.endpoint, "e0");
+    ck_assert_str_eq(event.from, "closed");
+    ck_assert_str_eq(event.to, "open");
+    ck_assert_uint_eq(count_events(EVENT_FAILOVER, &event), 1);
+    ck_assert_str_eq(event.service, "cache");
+    ck_assert_str_eq(event.from, "e0");
+    ck_assert_str_eq(event.to, "e1");
+    ck_assert_str_eq(event.reason, "breaker");
+    ck_assert(last_switch_read(service.live, &last));
+    ck_assert_uint_eq(last.from, service.endpoints[0].slot);
+    ck_assert_uint_eq(last.to, service.endpoints[1].slot);
+    ck_assert_int_eq(last.reason, CHOICE_BREAKER);
+}
+END_TEST
+
+START_TEST(report_counts_and_remembers_the_error)
+{
+    struct service_view service = start(2);
+    uint64_t wall_ms;
+
+    service_report(&service, 0, 0, NS_PER_MS, now);
+    service_report(&service, 0, ETIMEDOUT, NS_PER_MS, now);
+    service_report(&service, 0, EADDRNOTAVAIL, NS_PER_MS, now);
+    ck_assert_uint_eq(load_relaxed(&service.endpoint_live[0]->connects[OUTCOME_OK]), 1);
+    ck_assert_uint_eq(load_relaxed(&service.endpoint_live[0]->connects[OUTCOME_TIMEOUT]), 1);
+    ck_assert_int_eq(last_error_unpack(load_relaxed(&service.endpoint_live[0]->last_error),
+                                       &wall_ms),
+                     ETIMEDOUT);
+}
+END_TEST
+
+START_TEST(unhealthy_verdict_moves_the_host_and_starts_grace)
+{
+    struct service_view service = start(2);
+    struct event event;
+
+    service_decide(&service, now);
+    store_relaxed(&service.endpoint_live[0]->health, HEALTH_UNHEALTHY);
+    ck_assert_int_eq(service_decide(&service, now).endpoint, 1);
+    ck_assert_uint_eq(count_events(EVENT_FAILOVER, &event), 1);
+    ck_assert_str_eq(event.reason, "health-check");
+    ck_assert_uint_eq(load_relaxed(&service.endpoint_live[0]->grace_until_ns), now + 60 * NS_PER_S);
+}
+END_TEST
+
+START_TEST(drained_endpoint_is_left_without_grace)
+{
+    struct service_view service = start(2);
+    struct event event;
+
+    service_decide(&service, now);
+    store_relaxed(&service.endpoint_live[0]->admin, ADMIN_DRAIN);
+    ck_assert_int_eq(service_decide(&service, now).endpoint, 1);
+    ck_assert_uint_eq(count_events(EVENT_FAILOVER, &event), 1);
+    ck_assert_str_eq(event.reason, "drained");
+    ck_assert_uint_eq(load_relaxed(&service.endpoint_live[0]->grace_until_ns), 0);
+}
+END_TEST
+
+START_TEST(successful_trials_after_grace_bring_the_host_back)
+{
+    struct service_view service = start(2);
+    struct event event;
+
+    service_decide(&service, now);
+    refuse_twice(&service, 0);
+    ck_assert_int_eq(active(&service), 1);
+
+    now += 59 * NS_PER_S; /* half-open by now, and still in grace */
+    ck_assert_int_eq(service_choice(&service, now).trial, -1);
+    now += NS_PER_S;
+    ck_assert_int_eq(service_choice(&service, now).trial, 0);
+    service_report(&service, 0, 0, NS_PER_MS, now);
+    ck_assert_int_eq(active(&service), 1);
+    service_report(&service, 0, 0, NS_PER_MS, now);
+    ck_assert_int_eq(active(&service), 0);
+
+    ck_assert_uint_eq(count_events(EVENT_FAILBACK, &event), 1);
+    ck_assert_str_eq(event.from, "e1");
+    ck_assert_str_eq(event.to, "e0");
+    ck_assert_str_eq(event.reason, "failback");
+    ck_assert_uint_eq(load_relaxed(&service.live->switches), 2);
+}
+END_TEST
+
+START_TEST(failed_trial_starts_grace_again)
+{
+    struct service_view service = start(2);
+
+    service_decide(&service, now);
+    refuse_twice(&service, 0);
+    now += 61 * NS_PER_S;
+    service_report(&service, 0, ECONNREFUSED, NS_PER_MS, now);
+    ck_assert_uint_eq(load_relaxed(&service.endpoint_live[0]->grace_until_ns), now + 60 * NS_PER_S);
+    now += 59 * NS_PER_S;
+    ck_assert_int_eq(service_choice(&service, now).trial, -1);
+}
+END_TEST
+
+START_TEST(late_report_does_not_shorten_grace)
+{
+    struct service_view service = start(3);
+
+    service_decide(&service, now);
+    refuse_twice(&service, 0);
+    store_relaxed(&service.endpoint_live[0]->health, HEALTH_UNHEALTHY);
+    breaker_reset(&service.endpoint_live[0]->breaker);
+    now -= 10 * NS_PER_S;
+    refuse_twice(&service, 0);
+    ck_assert_uint_eq(load_relaxed(&service.endpoint_live[0]->grace_until_ns), now + 70 * NS_PER_S);
+}
+END_TEST
+
+START_TEST(nothing_eligible_keeps_the_active_endpoint)
+{
+    struct service_view service = start(2);
+
+    service_decide(&service, now);
+    refuse_twice(&service, 0);
+    refuse_twice(&service, 1);
+    ck_assert_int_eq(service_decide(&service, now).endpoint, -1);
+    ck_assert_int_eq(active(&service), 1);
+    ck_assert_uint_eq(load_relaxed(&service.live->switches), 1);
+}
+END_TEST
+
+START_TEST(removed_active_endpoint_is_named_in_the_event)
+{
+    struct service_view service = start(3);
+    struct event event;
+
+    service_decide(&service, now);
+    world->services[0].endpoint_count = 2;
+    memmove(&world->endpoints[0][0], &world->endpoints[0][1], 2 * sizeof(world->endpoints[0][0]));
+    ck_assert_int_eq(world_publish(world), PUBLISHED_CHANGE);
+
+    service = view_of(0);
+    ck_assert_int_eq(active(&service), -1);
+    ck_assert_int_eq(service_decide(&service, now).endpoint, 0);
+    ck_assert_uint_eq(count_events(EVENT_FAILOVER, &event), 1);
+    ck_assert_str_eq(event.reason, "removed");
+    ck_assert_str_eq(event.from, "e0");
+    ck_assert_str_eq(event.to, "e1");
+}
+END_TEST
+
+START_TEST(report_about_a_slot_that_has_gone_to_another_is_dropped)
+{
+    struct service_view service = start(2);
+
+    store_relaxed(&service.endpoint_live[0]->generation, 2);
+    service_report(&service, 0, ECONNREFUSED, NS_PER_MS, now);
+    ck_assert_uint_eq(load_relaxed(&service.endpoint_live[0]->connects[OUTCOME_REFUSED]), 0);
+}
+END_TEST
+
+START_TEST(read_only_process_decides_for_itself_alone)
+{
+    struct service_view service = start(2);
+
+    segment.writable = false;
+    ck_assert_int_eq(service_decide(&service, now).endpoint, 0);
+    service_report(&service, 0, ECONNREFUSED, NS_PER_MS, now);
+    ck_assert_int_eq(active(&service), -1);
+    ck_assert_uint_eq(load_relaxed(&service.endpoint_live[0]->connects[OUTCOME_REFUSED]), 0);
+}
+END_TEST
+
+START_TEST(mode_at_run_time_goes_before_the_settings)
+{
+    struct service_view service = start(1);
+
+    ck_assert_int_eq(service_mode(&service, now), MODE_STEER);
+    store_relaxed(&service.live->mode, runtime_mode_pack(RUNTIME_OFF, 0));
+    ck_assert_int_eq(service_mode(&service, now), MODE_OFF);
+}
+END_TEST
+
+/* ---- all at once ---- */
+
+static pthread_barrier_t barrier;
+
+static void *report_refusals(void *argument)
+{
+    const struct service_view *service = argument;
+
+    pthread_barrier_wait(&barrier);
+    for (int i = 0; i < 50; i++)
+        service_report(service, 0, ECONNREFUSED, NS_PER_MS, now);
+    return NULL;
+}
+
+static void *report_successes(void *argument)
+{
+    const struct service_view *service = argument;
+
+    pthread_barrier_wait(&barrier);
+    for (int i = 0; i < 50; i++)
+        service_report(service, 0, 0, NS_PER_MS, now);
+    return NULL;
+}
+
+static void in_all_threads(void *(*body)(void *), struct service_view *service)
+{
+    pthread_t threads[THREADS];
+
+    pthread_barrier_init(&barrier, NULL, THREADS);
+    for (int i = 0; i < THREADS; i++)
+        pthread_create(&threads[i], NULL, body, service);
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    pthread_barrier_destroy(&barrier);
+}
+
+START_TEST(sixteen_reporters_fail_over_once_and_back_once)
+{
+    struct service_view service = start(2);
+
+    service_decide(&service, now);
+    in_all_threads(report_refusals, &service);
+    ck_assert_int_eq(active(&service), 1);
+    ck_assert_uint_eq(count_events(EVENT_FAILOVER, NULL), 1);
+    ck_assert_uint_eq(count_events(EVENT_BREAKER, NULL), 1);
+    ck_assert_uint_eq(load_relaxed(&service.endpoint_live[0]->connects[OUTCOME_REFUSED]),
+                      THREADS * 50);
+
+    now += 61 * NS_PER_S;
+    in_all_threads(report_successes, &service);
+    ck_assert_int_eq(active(&service), 0);
+    ck_assert_uint_eq(count_events(EVENT_FAILBACK, NULL), 1);
+    ck_assert_uint_eq(load_relaxed(&service.live->switches), 2);
+}
+END_TEST
+
+/* Verdicts flip while all decide; what stands at the end must follow from the last states. */
+static void *decide_often(void *argument)
+{
+    const struct service_view *service = argument;
+
+    pthread_barrier_wait(&barrier);
+    for (int i = 0; i < 300; i++) {
+        store_relaxed(&service->endpoint_live[i % 3]->health,
+                      i % 2 ? HEALTH_HEALTHY : HEALTH_UNHEALTHY);
+        service_decide(service, now);
+    }
+    for (int i = 0; i < 3; i++)
+        store_relaxed(&service->endpoint_live[i]->health,
+                      i == 2 ? HEALTH_HEALTHY : HEALTH_UNHEALTHY);
+    service_decide(service, now);
+    return NULL;
+}
+
+START_TEST(no_decision_from_old_states_stands)
+{
+    for (int round = 0; round < 5; round++) {
+        struct service_view service = start(3);
+        uint64_t switches;
+        uint32_t epoch;
+
+        in_all_threads(decide_often, &service);
+        ck_assert_int_eq(active(&service), 2);
+        switches = load_relaxed(&service.live->switches);
+        epoch = active_unpack(load_relaxed(&service.live->active)).epoch;
+        ck_assert_uint_eq(switches, epoch - 1); /* each epoch but the first is one switch */
+    }
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *const tests[] = {
+        first_choice_is_the_highest_weight_and_no_switch,
+        choosing_alone_changes_nothing,
+        open_breaker_of_the_active_endpoint_moves_the_host,
+        report_counts_and_remembers_the_error,
+        unhealthy_verdict_moves_the_host_and_starts_grace,
+        drained_endpoint_is_left_without_grace,
+        successful_trials_after_grace_bring_the_host_back,
+        failed_trial_starts_grace_again,
+        late_report_does_not_shorten_grace,
+        nothing_eligible_keeps_the_active_endpoint,
+        removed_active_endpoint_is_named_in_the_event,
+        report_about_a_slot_that_has_gone_to_another_is_dropped,
+        read_only_process_decides_for_itself_alone,
+        mode_at_run_time_goes_before_the_settings,
+        sixteen_reporters_fail_over_once_and_back_once,
+        no_decision_from_old_states_stands,
+    };
+
+    return world_run("state_decision", tests, COUNT_OF(tests));
+}
