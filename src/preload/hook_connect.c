@@ -12,11 +12,16 @@ static ssize_t call_connect(const struct attempt *attempt, int fd, const struct 
     return real_connect(fd, address, length);
 }
 
-EXPORT int connect(int fd, const struct sockaddr *address, socklen_t length)
+static int steered_connect(int fd, const struct sockaddr *address, socklen_t length)
 {
     struct attempt attempt = {.call = call_connect, .address = address, .length = length};
 
-    if (!steer_wanted(address, length))
-        return real_connect(fd, address, length);
     return (int)steer(fd, &attempt);
+}
+
+EXPORT int connect(int fd, const struct sockaddr *address, socklen_t length)
+{
+    if (steer_wanted(address, length))
+        return steered_connect(fd, address, length);
+    return real_connect(fd, address, length);
 }

@@ -2,16 +2,11 @@
 
 #include <errno.h>
 #include <linux/futex.h>
-#include <stdatomic.h>
-#include <stdint.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { PAGE_SHIFT = 12, REMEMBERED = 64 };
-
-/* Page numbers; 0 = empty. Each word stands for itself: relaxed. */
-static _Atomic(uintptr_t) pages[REMEMBERED];
+_Atomic(uintptr_t) readable_pages[READABLE_PAGES];
 
 /*
  * FUTEX_WAIT reads the word before it looks at anything else, and returns at once because the word
@@ -31,22 +26,19 @@ static bool kernel_can_read(uintptr_t address)
 
 static bool page_readable(uintptr_t address)
 {
-    uintptr_t page = address >> PAGE_SHIFT;
-    _Atomic(uintptr_t) *slot = &pages[page % REMEMBERED];
+    uintptr_t page = address >> READABLE_PAGE_SHIFT;
 
-    if (atomic_load_explicit(slot, memory_order_relaxed) == page)
+    if (readable_known(address))
         return true;
     if (!kernel_can_read(address))
         return false;
-    atomic_store_explicit(slot, page, memory_order_relaxed);
+    atomic_store_explicit(&readable_pages[page % READABLE_PAGES], page, memory_order_relaxed);
     return true;
 }
 
-bool readable(const void *memory, size_t size)
+bool readable_ask(uintptr_t first, uintptr_t last)
 {
-    uintptr_t first = (uintptr_t)memory, last = first + size - 1;
-
-    if (last < first || !page_readable(first))
-        return false;
-    return first >> PAGE_SHIFT == last >> PAGE_SHIFT || page_readable(last);
+    /* Page 0 would be found in an empty place. */
+    return first >> READABLE_PAGE_SHIFT != 0 && last >= first && page_readable(first) &&
+           page_readable(last);
 }

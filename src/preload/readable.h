@@ -9,10 +9,33 @@
 #ifndef PRELOAD_READABLE_H
 #define PRELOAD_READABLE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+
+enum { READABLE_PAGE_SHIFT = 12, READABLE_PAGES = 64 };
+
+/* Page numbers found readable; 0 = empty. Each word stands for itself: relaxed. */
+extern _Atomic(uintptr_t) readable_pages[READABLE_PAGES];
+
+/* Asks the kernel. */
+bool readable_ask(uintptr_t first, uintptr_t last);
+
+static inline bool readable_known(uintptr_t address)
+{
+    uintptr_t page = address >> READABLE_PAGE_SHIFT;
+
+    return atomic_load_explicit(&readable_pages[page % READABLE_PAGES], memory_order_relaxed) ==
+           page;
+}
 
 /* [hook] errno untouched. `size` is 4..4096 bytes. */
-bool readable(const void *memory, size_t size);
+static inline bool readable(const void *memory, size_t size)
+{
+    uintptr_t first = (uintptr_t)memory, last = first + size - 1;
+
+    return (readable_known(first) && readable_known(last)) || readable_ask(first, last);
+}
 
 #endif

@@ -11,10 +11,8 @@
 #include "preload/avoid.h"
 #include "preload/describe.h"
 #include "preload/process.h"
-#include "preload/readable.h"
 #include "preload/real.h"
 #include "preload/route.h"
-#include "preload/shim.h"
 #include "preload/socket.h"
 #include "preload/track.h"
 
@@ -42,19 +40,6 @@ struct journey {
     ssize_t result;
     int error;
 };
-
-bool steer_wanted(const struct sockaddr *address, socklen_t length)
-{
-    const struct segment *segment = shim_segment(CALLER_SOCKET);
-    struct address destination;
-
-    return segment && length >= sizeof(struct sockaddr_in) &&
-           length <= sizeof(struct sockaddr_storage) &&
-           readable(address,
-                    length < sizeof(struct sockaddr_in6) ? length : sizeof(struct sockaddr_in6)) &&
-           address_from_sockaddr(address, length, &destination) == 0 &&
-           bank_may_have_ip(segment, &destination);
-}
 
 static ssize_t pass(int fd, const struct attempt *attempt)
 {

@@ -7,14 +7,26 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "base/address.h"
 #include "preload/attempt.h"
+#include "preload/readable.h"
+#include "preload/shim.h"
+#include "state/bank.h"
 
 /*
  * [hook] The first, cheap question: could this destination be ours? False for nearly every call:
- * then the hook makes the real call and nothing else. Never faults on a wild pointer; errno
- * untouched.
+ * then the hook makes the real call and nothing else. Inline, because every connect() of the
+ * program pays for it. Never faults on a wild pointer; errno untouched.
  */
-bool steer_wanted(const struct sockaddr *address, socklen_t length);
+static inline bool steer_wanted(const struct sockaddr *address, socklen_t length)
+{
+    const struct segment *segment = shim_segment(CALLER_SOCKET);
+    uint64_t hash;
+
+    return segment && length >= sizeof(struct sockaddr_in) &&
+           length <= sizeof(struct sockaddr_storage) && readable(address, length) &&
+           address_hash_sockaddr(address, length, &hash) && bank_may_have_ip(segment, hash);
+}
 
 /*
  * [hook] Makes the call, steered when the destination turns out to be ours and as it was otherwise.

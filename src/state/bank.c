@@ -49,7 +49,7 @@ static const struct bank *bank_at(const struct segment *segment, uint64_t sequen
     return bank;
 }
 
-bool bank_may_have_ip(const struct segment *segment, const struct address *address)
+bool bank_may_have_ip(const struct segment *segment, uint64_t ip_hash)
 {
     uint64_t sequence = current_sequence(segment);
     const struct bank *bank = bank_at(segment, sequence);
@@ -59,7 +59,7 @@ bool bank_may_have_ip(const struct segment *segment, const struct address *addre
 
     if (!table_fits((uint32_t)segment->bank_size, at, buckets))
         return true; /* bank_open() finds out what is wrong */
-    if (load32((const uint32_t *)table + (address_hash_ip(address) & (buckets - 1))) != 0)
+    if (load32((const uint32_t *)table + (ip_hash & (buckets - 1))) != 0)
         return true;
     return !sequence_is_still(segment, sequence);
 }

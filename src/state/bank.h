@@ -51,10 +51,10 @@ bool bank_slot_name(const struct segment *segment, uint32_t slot, char name[stat
 void bank_front(const struct bank_view *view, struct bank *out);
 
 /*
- * connect()'s first question, in front of bank_open(): is this IP certainly not ours (false)? A
- * handful of loads; most connections of a host end here.
+ * connect()'s first question, in front of bank_open(): is the IP with this address_hash_ip()
+ * certainly not ours (false)? A handful of loads; most connections of a host end here.
  */
-bool bank_may_have_ip(const struct segment *segment, const struct address *address);
+bool bank_may_have_ip(const struct segment *segment, uint64_t ip_hash);
 
 /*
  * The fast question of connect(): may this IP (port aside) mean a service? One hash probe, no copy.
