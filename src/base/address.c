@@ -43,7 +43,10 @@ bool address_equal(const struct address *a, const struct address *b)
 
 static uint64_t hash_halves(const uint64_t half[2], uint32_t scope)
 {
-    return hash_mix(half[0] * UINT64_C(0x9e3779b97f4a7c15) + half[1] + scope);
+    /* Fibonacci hashing (Knuth, volume 3, 6.4): the high half is the good one. */
+    uint64_t hash = (half[0] * 3 + half[1] + scope) * UINT64_C(0x9e3779b97f4a7c15);
+
+    return hash ^ hash >> 32;
 }
 
 /* By words: every connect() of the program pays for this one. */
@@ -65,6 +68,8 @@ bool address_hash_sockaddr(const void *sockaddr, size_t length, uint64_t *hash)
     sa_family_t family;
     uint32_t scope = 0;
 
+    if (length < sizeof(family))
+        return false;
     memcpy(&family, bytes + offsetof(struct sockaddr, sa_family), sizeof(family));
     if (family == AF_INET && length >= sizeof(struct sockaddr_in)) {
         address.half[0] = 0;

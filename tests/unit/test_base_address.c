@@ -141,6 +141,36 @@ START_TEST(sockaddrs_that_are_too_short_or_foreign_are_refused)
 }
 END_TEST
 
+START_TEST(a_sockaddr_hashes_as_the_address_that_is_read_from_it)
+{
+    static const char *const ips[] = {"10.0.0.5", "fd00::5", "fe80::1%3", "::", "0.0.0.0"};
+    static const int families[] = {AF_INET, AF_INET6, AF_UNIX};
+
+    for (size_t i = 0; i < COUNT_OF(ips) * COUNT_OF(families); i++) {
+        struct address source = ip(ips[i % COUNT_OF(ips)], 6379), read;
+        int family = families[i / COUNT_OF(ips)];
+        union socket_address sockaddr;
+        socklen_t whole = sizeof(sockaddr);
+
+        if (address_to_sockaddr(&source, family, &sockaddr, &whole) != 0)
+            sockaddr.any.sa_family = (sa_family_t)family;
+        for (size_t length = 0; length <= whole; length++) {
+            char *bytes = malloc(length + 1); /* ends where the program's memory does */
+            uint64_t hash = 0;
+            int error;
+            bool hashed;
+
+            memcpy(bytes + 1, &sockaddr, length);
+            error = address_from_sockaddr(bytes + 1, length, &read);
+            hashed = address_hash_sockaddr(bytes + 1, length, &hash);
+            free(bytes);
+            ck_assert_msg(hashed == (error == 0), "family %d, %zu bytes", family, length);
+            ck_assert(!hashed || hash == address_hash_ip(&read));
+        }
+    }
+}
+END_TEST
+
 START_TEST(oversized_and_unaligned_sockaddrs_are_read)
 {
     struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(1)};
@@ -300,6 +330,7 @@ int main(void)
         ipv4_and_its_mapped_form_are_one_address,
         each_part_tells_addresses_apart,
         sockaddrs_that_are_too_short_or_foreign_are_refused,
+        a_sockaddr_hashes_as_the_address_that_is_read_from_it,
         oversized_and_unaligned_sockaddrs_are_read,
         a_scope_counts_in_link_local_addresses_alone,
         an_address_is_written_in_the_sockets_family,
