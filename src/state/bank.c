@@ -10,7 +10,7 @@ enum {
         SERVICES_MAX * (MATCHES_MAX + 1 + ENDPOINTS_MAX * (ADDRESSES_MAX + PAST_ADDRESSES_MAX)),
     BUCKETS_MAX = 256 * 1024,
 };
-_Static_assert(IPS_MAX * 2 <= BUCKETS_MAX, "tables stay half empty");
+_Static_assert(IPS_MAX * 4 <= BUCKETS_MAX, "tables stay sparse");
 
 static uint32_t load32(const uint32_t *word)
 {
@@ -53,15 +53,13 @@ bool bank_may_have_ip(const struct segment *segment, uint64_t ip_hash)
 {
     uint64_t sequence = current_sequence(segment);
     const struct bank *bank = bank_at(segment, sequence);
-    uint32_t buckets = load32(&bank->ip_buckets);
-    uint32_t at = load32(&bank->ip_table_at);
-    const void *table = (const unsigned char *)(const void *)bank + at;
+    uint64_t bucket = ip_hash & (load32(&bank->ip_buckets) - 1);
+    uint64_t at = (load32(&bank->ip_table_at) & ~3u) + bucket * sizeof(uint32_t);
+    const void *head = (const unsigned char *)(const void *)bank + at;
 
-    if (!table_fits((uint32_t)segment->bank_size, at, buckets))
-        return true; /* bank_open() finds out what is wrong */
-    if (load32((const uint32_t *)table + (ip_hash & (buckets - 1))) != 0)
-        return true;
-    return !sequence_is_still(segment, sequence);
+    /* Only what this load needs is checked; bank_open() finds out what else is wrong. */
+    return at >= segment->bank_size || load32(head) != 0 ||
+           !sequence_is_still(segment, sequence);
 }
 
 static bool open_at(const struct segment *segment, uint64_t sequence, struct bank_view *view)

@@ -6,6 +6,8 @@
 
 #include "base/hash.h"
 
+enum { IP_SPARSENESS = 4, IP_BUCKETS_MIN = 1024 };
+
 /* Where the parts go, and how to reach them while they are filled. */
 struct builder {
     unsigned char *base;
@@ -66,7 +68,10 @@ static size_t lay_out(const struct publication *publication, struct bank *bank)
     for (uint32_t i = 0; i < publication->service_count; i++)
         count_service(&publication->services[i], bank);
     bank->label_count = bank->endpoint_count;
-    bank->ip_buckets = power_of_two_from(2 * bank->ip_count);
+    /* Sparse: whoever lands in a bucket that is taken pays for a closer look (bank_may_have_ip). */
+    bank->ip_buckets = power_of_two_from(IP_SPARSENESS * bank->ip_count);
+    if (bank->ip_buckets < IP_BUCKETS_MIN)
+        bank->ip_buckets = IP_BUCKETS_MIN;
     bank->name_buckets = power_of_two_from(2 * bank->match_count);
 
     bank->services_at = reserve(&size, bank->service_count, sizeof(struct service_settings));
