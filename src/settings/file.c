@@ -65,7 +65,7 @@ static int read_all(int fd, struct file *file, char why[static FILE_WHY])
     }
 }
 
-int file_read(struct file *file, const char *path, char why[static FILE_WHY])
+int file_load(struct file *file, const char *path, char why[static FILE_WHY])
 {
     struct stat found;
     int fd = open_checked(path, &found, why);

@@ -24,7 +24,7 @@ struct file {
  * (others can write it, or it belongs to someone else), -EISDIR, -EINVAL (not a regular file),
  * -EFBIG (over FILE_SIZE_MAX) or the errno of open() and read().
  */
-int file_read(struct file *file, const char *path, char why[static FILE_WHY]);
+int file_load(struct file *file, const char *path, char why[static FILE_WHY]);
 void file_free(struct file *file);
 
 /* 0 when `path` is a readable file that nobody else can read or write; else -errno and `why`. */

@@ -107,7 +107,7 @@ int settings_load(const char *path, struct settings **out, struct complaints *co
     struct settings *settings = calloc(1, sizeof(*settings));
     struct file file = {0};
     char why[FILE_WHY] = "";
-    int error = settings ? file_read(&file, path, why) : -ENOMEM;
+    int error = settings ? file_load(&file, path, why) : -ENOMEM;
 
     *out = NULL;
     *complaints = (struct complaints){0};
