@@ -211,7 +211,7 @@ const char *grammar_nearest(const cfg_opt_t *options, const char *name, size_t l
         if (option_length > NAME_MAX_COMPARED)
             continue;
         unsigned away = distance(name, length, option->name, option_length);
-        if (away < best && 2 * away <= length) {
+        if (away < best && 3 * away <= length + 1) {
             best = away;
             nearest = option->name;
         }

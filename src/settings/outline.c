@@ -20,6 +20,7 @@ struct frame {
     const struct frame *around;
     cfg_opt_t *options;
     const char *name;
+    const struct token *title;   /* NULL when it has none */
     unsigned line;               /* where it was opened */
     unsigned first[OPTIONS_MAX]; /* line of each option's first appearance, 0 = none yet */
     const struct token *titles[TITLES_MAX];
@@ -42,11 +43,13 @@ struct shown {
 static struct shown show(const struct walk *walk, const struct token *token)
 {
     struct shown shown = {"***"};
+    bool quoted = token->kind == TOKEN_STRING && token->length >= 2;
 
     if (token->kind == TOKEN_END)
         memcpy(shown.text, "end of file", 12);
     else if (token->line != walk->secret_line)
-        snprintf(shown.text, sizeof(shown.text), "%.*s", (int)token->length, text_of(walk, token));
+        snprintf(shown.text, sizeof(shown.text), "%.*s", (int)(token->length - 2 * quoted),
+                 text_of(walk, token) + quoted);
     return shown;
 }
 
@@ -181,7 +184,7 @@ static bool new_title(struct walk *walk, struct frame *frame, cfg_opt_t *option,
     return true;
 }
 
-/* A list that lacks its '}' ends where the next statement begins. */
+/* A list without '}', or an option without a value, ends where the next statement begins. */
 static bool begins_statement(const struct walk *walk, const struct frame *frame, bool separated)
 {
     enum token_kind next = walk->token[1].kind;
@@ -197,6 +200,13 @@ static bool list(struct walk *walk, const struct frame *frame, const cfg_opt_t *
     bool good = true, separated = true;
 
     while (walk->token->kind != TOKEN_CLOSE) {
+        if (walk->token->kind == TOKEN_COMMA) {
+            complain(walk->complaints, walk->token->line, option->name,
+                     "an entry is missing before a ','");
+            good = false;
+            walk->token++;
+            continue;
+        }
         if (!at_value(walk) || begins_statement(walk, frame, separated)) {
             complain(walk->complaints, open->line, option->name, "the list is not closed by '}'");
             return false;
@@ -224,7 +234,8 @@ static bool value(struct walk *walk, const struct frame *frame, const cfg_opt_t 
         skip_braces(walk);
         return false;
     }
-    if (!at_value(walk)) {
+    bool next_line = walk->token->line > name->line;
+    if (!at_value(walk) || (next_line && begins_statement(walk, frame, false))) {
         complain(walk->complaints, name->line, option->name, "no value is given");
         return false;
     }
@@ -275,7 +286,8 @@ static bool named_block(struct walk *walk, struct frame *frame, cfg_opt_t *optio
     }
     good = good &&
            (title ? new_title(walk, frame, option, title) : only_once(walk, frame, option, name));
-    inner.line = walk->token->line;
+    inner.title = title;
+    inner.line = name->line;
     walk->token++;
     block(walk, &inner);
     return good && !(title && title->bad);
@@ -321,6 +333,16 @@ static bool statement(struct walk *walk, struct frame *frame)
     return named_block(walk, frame, option, name, title);
 }
 
+static void not_closed(struct walk *walk, const struct frame *frame)
+{
+    char text[SHOWN + 32];
+
+    snprintf(text, sizeof(text), "%s%s%s", frame->name, frame->title ? " " : "",
+             frame->title ? show(walk, frame->title).text : "");
+    complain(walk->complaints, frame->line, text, "the block is not closed by '}'");
+    walk->outline->whole = false;
+}
+
 static void block(struct walk *walk, struct frame *frame)
 {
     for (;;) {
@@ -330,11 +352,8 @@ static void block(struct walk *walk, struct frame *frame)
                checks = outline->check_count;
 
         if (start->kind == TOKEN_END) {
-            if (frame->around) {
-                complain(walk->complaints, frame->line, frame->name,
-                         "the block is not closed by '}'");
-                outline->whole = false;
-            }
+            if (frame->around)
+                not_closed(walk, frame);
             return;
         }
         if (start->kind == TOKEN_CLOSE && frame->around) {

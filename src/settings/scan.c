@@ -165,7 +165,7 @@ static int word(struct cursor *cursor)
             complain(cursor->complaints, cursor->line, shown, "a control character");
         else if (sign == '+' && length == 1 && char_at(cursor, cursor->at) == '=')
             complain(cursor->complaints, cursor->line,
-                     "+=", "lists are not added to: write all of it");
+                     "+=", "a list is given as a whole, with '='");
         else
             complain(cursor->complaints, cursor->line, shown, "text with a '%c' needs quotes",
                      sign);

@@ -99,7 +99,5 @@ int understand(struct reading *reading, struct settings *settings)
         service->line = reading->outline->services[i];
         error = understand_service(reading, &in, service);
     }
-    if (!error && count == 0 && reading->outline->whole)
-        complain(reading->complaints, 0, NULL, "no service is configured");
     return error;
 }
