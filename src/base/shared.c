@@ -9,6 +9,7 @@ void shared_read(void *to, const void *from, size_t size)
     const atomic_u64 *source = from;
     uint64_t *target = to;
 
+#pragma GCC unroll 8
     for (size_t i = 0; i < size / 8; i++)
         target[i] = load_relaxed(&source[i]);
 }

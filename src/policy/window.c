@@ -84,14 +84,15 @@ static void add_to_tenths(struct breaker *breaker, uint64_t tick, uint8_t genera
 static uint32_t sum_of_tenths(const struct breaker *breaker, uint64_t tick, uint8_t generation,
                               enum tally tally)
 {
-    uint32_t sum = 0;
+    const atomic_u64 *word = &breaker->window[tally];
+    uint32_t newest = (uint32_t)tick, sum = 0;
 
-    for (unsigned i = 0; i < TENTHS; i++) {
-        uint64_t word = load_relaxed(&breaker->window[i * TALLIES + tally]);
-        uint32_t age = (uint32_t)tick - (uint32_t)(word >> TICK_SHIFT);
+    for (unsigned i = 0; i < TENTHS; i++, word += TALLIES) {
+        uint64_t value = load_relaxed(word);
 
-        if (age < TENTHS && (uint8_t)(word >> COUNT_BITS) == generation)
-            sum += word & COUNT_MASK;
+        if (newest - (uint32_t)(value >> TICK_SHIFT) < TENTHS &&
+            (uint8_t)(value >> COUNT_BITS) == generation)
+            sum += value & COUNT_MASK;
     }
     return sum;
 }

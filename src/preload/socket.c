@@ -70,6 +70,13 @@ int socket_state(int fd)
     return info.tcpi_state;
 }
 
+bool socket_connects_late(int fd)
+{
+    int value;
+
+    return get(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &value) && value != 0;
+}
+
 void socket_reset(int fd)
 {
     const struct sockaddr unspecified = {.sa_family = AF_UNSPEC};

@@ -26,6 +26,9 @@ void socket_bound(int fd, struct socket_options options, uint64_t ns);
 /* TCP_INFO's state (TCP_CLOSE, TCP_SYN_SENT, TCP_ESTABLISHED…), -1: not a TCP socket. */
 int socket_state(int fd);
 
+/* TCP_FASTOPEN_CONNECT: connect() may answer 0 and connect at the first write. */
+bool socket_connects_late(int fd);
+
 /* connect(AF_UNSPEC): back to a fresh socket, options and epoll registration kept. */
 void socket_reset(int fd);
 

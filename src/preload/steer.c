@@ -37,6 +37,7 @@ struct journey {
     uint32_t out_of_reach; /* endpoints that this socket's family cannot reach */
     unsigned attempts;
     unsigned rounds;
+    uint64_t now_ns; /* when this call began, or its last attempt ended: few looks at the clock */
     ssize_t result;
     int error;
 };
@@ -48,27 +49,19 @@ static ssize_t pass(int fd, const struct attempt *attempt)
 
 /* ---- outcomes ---- */
 
-static void report(const struct service_view *service, unsigned index, int error,
-                   uint64_t started_ns)
-{
-    uint64_t now = clock_boot_ns();
-
-    service_report(service, index, error, now - started_ns, now);
-}
-
 /* The program itself has seen this failure: its next connection begins with another endpoint. */
 static void report_seen(const struct service_view *service, unsigned index, int error,
                         uint64_t started_ns)
 {
+    uint64_t now = clock_boot_ns();
     enum outcome outcome = outcome_of(error);
     bool counted = service->settings.breaker.count & OUTCOME_BIT(outcome);
 
     if (outcome == OUTCOME_OK || !counted)
         avoid_forget(service->endpoints[index].slot);
     else
-        avoid_remember(service->endpoints[index].slot,
-                       clock_boot_ns() + service->settings.breaker.open_ns);
-    report(service, index, error, started_ns);
+        avoid_remember(service->endpoints[index].slot, now + service->settings.breaker.open_ns);
+    service_report(service, index, error, now - started_ns, now);
 }
 
 static void settle(int fd, const struct tracked *tracked, int error)
@@ -156,13 +149,21 @@ static unsigned addresses_for(struct journey *journey, unsigned index,
                               const struct address *out[static ADDRESSES_MAX])
 {
     const struct endpoint_settings *endpoint = &journey->service.endpoints[index];
-    unsigned count = 0;
+    const struct address *v4[ADDRESSES_MAX];
+    unsigned count = 0, v4_count = 0;
 
-    for (int v4 = 0; v4 <= 1; v4++)
-        for (uint32_t i = 0; i < endpoint->address_count && i < ADDRESSES_MAX; i++)
-            if (address_is_v4(&endpoint->addresses[i]) == v4 &&
-                reachable(journey, &endpoint->addresses[i]))
-                out[count++] = &endpoint->addresses[i];
+    for (uint32_t i = 0; i < endpoint->address_count && i < ADDRESSES_MAX; i++) {
+        const struct address *address = &endpoint->addresses[i];
+
+        if (!reachable(journey, address))
+            continue;
+        if (address_is_v4(address))
+            v4[v4_count++] = address;
+        else
+            out[count++] = address;
+    }
+    for (unsigned i = 0; i < v4_count; i++)
+        out[count++] = v4[i];
     return count;
 }
 
@@ -185,10 +186,10 @@ static bool pause_ns(uint64_t ns)
 /* when_all_down = wait: until an endpoint is eligible or a trial is due. False: a signal came. */
 static bool await_endpoint(struct journey *journey)
 {
-    uint64_t deadline = clock_boot_ns() + journey->service.settings.wait_ns;
+    uint64_t deadline = journey->now_ns + journey->service.settings.wait_ns;
 
-    while (clock_boot_ns() < deadline) {
-        struct choice choice = service_choice(&journey->service, clock_boot_ns());
+    for (; journey->now_ns < deadline; journey->now_ns = clock_boot_ns()) {
+        struct choice choice = service_choice(&journey->service, journey->now_ns);
 
         if (choice.endpoint >= 0 || choice.trial >= 0)
             break;
@@ -211,21 +212,19 @@ static int next_endpoint(struct journey *journey, uint32_t tried, bool desperate
 {
     struct candidate candidates[ENDPOINTS_MAX];
     struct choice_rules rules = choice_rules(&journey->service);
-    uint64_t now = clock_boot_ns();
 
-    service_candidates(&journey->service, candidates, now);
+    service_candidates(&journey->service, candidates, journey->now_ns);
     return choose_next(&rules, candidates, journey->service.count, tried | journey->out_of_reach,
-                       desperate, now);
+                       desperate, journey->now_ns);
 }
 
 /* Endpoints that this process saw fail a moment ago, unless that would leave none. */
 static uint32_t avoided(struct journey *journey)
 {
     uint32_t set = 0;
-    uint64_t now = clock_boot_ns();
 
     for (unsigned i = 0; i < journey->service.count; i++)
-        if (avoid_holds(journey->service.endpoints[i].slot, now))
+        if (avoid_holds(journey->service.endpoints[i].slot, journey->now_ns))
             set |= UINT32_C(1) << i;
     return set && next_endpoint(journey, set, false) >= 0 ? set : 0;
 }
@@ -239,8 +238,7 @@ struct pick {
 /* The first endpoint of this call: a trial that is due, else the active one, else what is left. */
 static struct pick first_pick(struct journey *journey)
 {
-    uint64_t now = clock_boot_ns();
-    struct choice choice = service_decide(&journey->service, now);
+    struct choice choice = service_decide(&journey->service, journey->now_ns);
     struct pick pick = {.endpoint = choice.endpoint};
     uint32_t shunned = avoided(journey);
 
@@ -248,7 +246,7 @@ static struct pick first_pick(struct journey *journey)
         struct endpoint_live *live = journey->service.endpoint_live[choice.trial];
 
         if (journey->service.segment->writable &&
-            breaker_trial_begin(&live->breaker, &journey->service.settings.breaker, now,
+            breaker_trial_begin(&live->breaker, &journey->service.settings.breaker, journey->now_ns,
                                 journey->service.settings.connect.timeout_ns, &pick.token)) {
             pick.endpoint = choice.trial;
             pick.trial = true;
@@ -274,10 +272,11 @@ static struct pick next_pick(struct journey *journey)
         uint64_t pause =
             backoff_ns(retry->wait_ns, retry->backoff_milli, journey->rounds++, NS_PER_S * 60);
 
-        if (!pause_ns(jitter_ns(pause, retry->jitter, (uint32_t)hash_mix(clock_boot_ns())))) {
+        if (!pause_ns(jitter_ns(pause, retry->jitter, (uint32_t)hash_mix(journey->now_ns)))) {
             journey->error = EINTR;
             return pick;
         }
+        journey->now_ns = clock_boot_ns();
         journey->tried = 0;
         pick.endpoint = next_endpoint(journey, 0, desperate);
     }
@@ -297,7 +296,7 @@ static void log_attempt(const struct journey *journey, unsigned index, const str
     log_line(LOG_DEBUG, "fd %d: %s -> %s %s: errno %d after %llu us", journey->fd,
              journey->service.settings.name, name, describe_address(to, text),
              journey->result < 0 ? journey->error : 0,
-             (unsigned long long)((clock_boot_ns() - started_ns) / NS_PER_US));
+             (unsigned long long)((journey->now_ns - started_ns) / NS_PER_US));
 }
 
 static void begin_tracking(struct journey *journey, unsigned index, uint64_t started_ns)
@@ -315,6 +314,25 @@ static void begin_tracking(struct journey *journey, unsigned index, uint64_t sta
         track_begin(journey->fd, &tracked);
 }
 
+/* The attempt is decided, here and now; unless another thread's getsockopt() was told first. */
+static void record(struct journey *journey, unsigned index, int error, uint64_t started_ns)
+{
+    bool tracked = journey->ours && journey->cookie;
+
+    if (tracked && !track_settle(journey->fd, journey->cookie))
+        return;
+    if (journey->ours && error == 0)
+        avoid_forget(journey->service.endpoints[index].slot);
+    service_report(&journey->service, index, error, journey->now_ns - started_ns, journey->now_ns);
+}
+
+/* Fast open: success was answered before the handshake. */
+static bool is_deferred(const struct journey *journey)
+{
+    return (journey->attempt->flags & MSG_FASTOPEN || socket_connects_late(journey->fd)) &&
+           socket_state(journey->fd) != TCP_ESTABLISHED;
+}
+
 enum progress { CONNECTED, UNDECIDED, FAILED };
 
 /*
@@ -326,8 +344,7 @@ static enum progress try_address(struct journey *journey, unsigned index, const 
     union socket_address address;
     socklen_t length;
     const struct connect_rules *rules = &journey->service.settings.connect;
-    uint64_t started_ns;
-    int state;
+    uint64_t started_ns = journey->now_ns;
 
     if (address_to_sockaddr(to, journey->family, &address, &length) != 0) {
         journey->result = -1;
@@ -339,30 +356,25 @@ static enum progress try_address(struct journey *journey, unsigned index, const 
     if (journey->attempts++ > 0)
         socket_reset(journey->fd);
     socket_bound(journey->fd, journey->options, rules->timeout_ns);
-    started_ns = clock_boot_ns();
     begin_tracking(journey, index, started_ns);
     if (journey->service.segment->writable)
         count_up(&journey->service.endpoint_live[index]->steered);
     journey->result = journey->attempt->call(journey->attempt, journey->fd, &address.any, length);
     journey->error = journey->result < 0 ? errno : 0;
+    journey->now_ns = clock_boot_ns();
     log_attempt(journey, index, to, started_ns);
 
     if (journey->result < 0 && journey->error != EINPROGRESS && journey->error != EINTR) {
-        if (!journey->ours || track_settle(journey->fd, journey->cookie) || !journey->cookie)
-            report(&journey->service, index, journey->error, started_ns);
+        record(journey, index, journey->error, started_ns);
         return FAILED;
     }
     socket_bound(journey->fd, journey->options, rules->user_timeout_ns);
-    state = socket_state(journey->fd);
-    if (journey->result >= 0 && state != TCP_SYN_SENT && state != TCP_CLOSE) {
-        if (!journey->ours || track_settle(journey->fd, journey->cookie) || !journey->cookie)
-            report(&journey->service, index, 0, started_ns);
-        if (journey->ours)
-            avoid_forget(journey->service.endpoints[index].slot);
+    if (journey->result >= 0 && !is_deferred(journey)) {
+        record(journey, index, 0, started_ns);
         return CONNECTED;
     }
     /* A refusal that is already visible, on loopback mostly: the next endpoint, if there is one. */
-    if (journey->error == EINPROGRESS && state == TCP_CLOSE &&
+    if (journey->error == EINPROGRESS && socket_state(journey->fd) == TCP_CLOSE &&
         journey->service.settings.retry.errors & OUTCOME_BIT(OUTCOME_REFUSED) &&
         journey->attempts < journey->service.settings.retry.attempts &&
         next_endpoint(journey, journey->tried | UINT32_C(1) << index, true) >= 0) {
@@ -370,8 +382,7 @@ static enum progress try_address(struct journey *journey, unsigned index, const 
 
         if (error == 0)
             error = ECONNREFUSED;
-        if (!journey->ours || track_settle(journey->fd, journey->cookie) || !journey->cookie)
-            report(&journey->service, index, error, started_ns);
+        record(journey, index, error, started_ns);
         journey->error = error;
         return FAILED;
     }
@@ -468,7 +479,7 @@ static bool travel(struct journey *journey)
 /* observe: decide and say so, send the program where it wanted to go. */
 static ssize_t observe(struct journey *journey)
 {
-    struct choice choice = service_decide(&journey->service, clock_boot_ns());
+    struct choice choice = service_decide(&journey->service, journey->now_ns);
     char name[NAME_TEXT] = "none";
 
     if (choice.endpoint >= 0) {
@@ -497,7 +508,8 @@ ssize_t steer(int fd, const struct attempt *attempt)
             errno = saved;
         return journey.result;
     }
-    mode = service_mode(&journey.service, clock_boot_ns());
+    journey.now_ns = clock_boot_ns();
+    mode = service_mode(&journey.service, journey.now_ns);
     if (mode == MODE_OFF)
         goto pass_through;
     journey.fd = fd;

@@ -231,11 +231,11 @@ struct choice service_decide(const struct service_view *service, uint64_t now_ns
 /* ---- evidence ---- */
 
 /* Unlike in each process and thread; no system call. */
-static uint32_t random_bits(uint64_t now_ns)
+static uint32_t random_bits(uint64_t now_ns, uint64_t took_ns)
 {
     uintptr_t here = (uintptr_t)&now_ns;
 
-    return (uint32_t)hash_mix(hash_mix(now_ns) ^ clock_boot_ns() ^ (uint64_t)here << 24);
+    return (uint32_t)hash_mix(now_ns ^ took_ns << 32 ^ (uint64_t)here << 24);
 }
 
 static void record_breaker(const struct service_view *service, uint32_t index,
@@ -278,7 +278,7 @@ void service_report(const struct service_view *service, uint32_t index, int erro
         store_relaxed(&live->last_error, last_error_pack(error, clock_wall_ns()));
 
     change = breaker_record(&live->breaker, &service->settings.breaker, outcome, took_ns, now_ns,
-                            random_bits(now_ns));
+                            random_bits(now_ns, took_ns));
     if (change.change == BREAKER_UNCHANGED)
         return;
     store_relaxed(&live->since_ns, now_ns);
