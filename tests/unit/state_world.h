@@ -22,7 +22,7 @@ struct world {
 /* unit_run() between making and removing the directory. */
 int world_run(const char *name, const TTest *const tests[], size_t count);
 
-/* An empty world in a new directory. It is large: allocated, never freed (a test is a process). */
+/* An empty world in a new directory. It is never freed: a test is a process. */
 struct world *world_new(void);
 
 /* Endpoint i: "e<i>", 10.<service>.0.<i+1>:7000+i, weight 1000 - i. Match "<name>.internal". */
