@@ -21,4 +21,10 @@ struct attempt {
     int flags;
 };
 
+/* The program's call as it was. */
+static inline ssize_t attempt_pass(const struct attempt *attempt, int fd)
+{
+    return attempt->call(attempt, fd, attempt->address, attempt->length);
+}
+
 #endif

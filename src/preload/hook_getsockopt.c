@@ -4,7 +4,7 @@
 
 #include "preload/hook.h"
 #include "preload/real.h"
-#include "preload/steer.h"
+#include "preload/told.h"
 
 EXPORT int getsockopt(int fd, int level, int name, void *restrict value, socklen_t *restrict length)
 {
@@ -14,7 +14,7 @@ EXPORT int getsockopt(int fd, int level, int name, void *restrict value, socklen
         int error;
 
         __builtin_memcpy(&error, value, sizeof(error)); /* the program's may be unaligned */
-        steer_outcome(fd, error);
+        told_error(fd, error);
     }
     return result;
 }

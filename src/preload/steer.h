@@ -34,10 +34,4 @@ static inline bool steer_wanted(const struct sockaddr *address, socklen_t length
  */
 ssize_t steer(int fd, const struct attempt *attempt);
 
-/*
- * [hook] The program has just learned `error` (0: none) by SO_ERROR of `fd`: records the outcome of
- * a steered connect. errno untouched.
- */
-void steer_outcome(int fd, int error);
-
 #endif

@@ -1,0 +1,90 @@
+/*
+ * journey: one steered call on its way through pick.c (where to), try.c (going there) and steer.c
+ * (the whole). Internal to these.
+ */
+#ifndef PRELOAD_JOURNEY_H
+#define PRELOAD_JOURNEY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "preload/attempt.h"
+#include "preload/socket.h"
+#include "state/decision.h"
+
+struct journey {
+    int fd;
+    const struct attempt *attempt;
+    int family; /* of the program's address: the socket takes no other */
+    struct service_view service;
+    struct socket_options options;
+    uint64_t cookie;
+    bool ours;      /* books may be kept */
+    bool no_native; /* a v4-mapped attempt was made: Linux lets no native IPv6 one succeed now */
+    bool asked_v6_only, v6_only;
+    int nonblocking;       /* -1: not asked yet */
+    uint32_t tried;        /* endpoints that failed in this call */
+    uint32_t out_of_reach; /* endpoints that this socket's family cannot reach */
+    unsigned attempts;     /* endpoints tried so far, with repetition */
+    unsigned calls;        /* real calls made so far */
+    unsigned rounds;       /* pauses made */
+    uint64_t now_ns; /* when this call began, or its last attempt ended: few looks at the clock */
+    ssize_t result;
+    int error;
+};
+
+/* ---- pick.c ---- */
+
+struct pick {
+    int endpoint; /* -1: none */
+    bool trial;   /* a half-open breaker's: `token` is to be given back */
+    unsigned token;
+};
+
+/* Fills in out_of_reach. False: this socket reaches no endpoint at all. */
+bool pick_find_reach(struct journey *journey);
+
+/* The first endpoint of this call: a trial that is due, else the active one, else what is left. */
+struct pick pick_first(struct journey *journey);
+
+/*
+ * The endpoint after a failure. With retry.wait > 0 all of them begin again after a pause, when the
+ * socket is blocking; a signal ends that with EINTR in journey->error and no endpoint.
+ */
+struct pick pick_next(struct journey *journey);
+
+/* The next endpoint in order of preference that is not in `tried`, or -1. */
+int pick_other(struct journey *journey, uint32_t tried, bool desperate);
+
+/*
+ * when_all_down = wait on a blocking socket: until an endpoint is eligible, a trial is due or the
+ * time is up. False: a signal came.
+ */
+bool pick_await(struct journey *journey);
+
+/* True: the socket is blocking, so that a pause harms nobody. */
+bool pick_may_wait(struct journey *journey);
+
+/*
+ * The endpoint's addresses that this socket can reach, native IPv6 first on an IPv6 socket, because
+ * after one v4-mapped attempt Linux lets no native one succeed. Returns how many.
+ */
+unsigned pick_addresses(struct journey *journey, unsigned index,
+                        const struct address *out[static ADDRESSES_MAX]);
+
+/* ---- try.c ---- */
+
+enum progress {
+    CONNECTED,
+    UNDECIDED, /* under way: the program will learn the outcome */
+    FAILED,
+};
+
+/* Tries endpoint `index` and records what came of it; leaves result and error in the journey. */
+enum progress try_endpoint(struct journey *journey, unsigned index);
+
+/* After FAILED: may another endpoint be worth a try (retry.errors)? */
+bool try_worth_another(const struct journey *journey);
+
+#endif

@@ -1,0 +1,174 @@
+/* pick: which endpoint, and which of its addresses, a steered call goes to next. */
+#include <errno.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "policy/backoff.h"
+#include "preload/avoid.h"
+#include "preload/journey.h"
+
+enum {
+    POLL_MS = 5, /* how often when_all_down = wait looks again */
+    PAUSE_MAX_S = 60,
+};
+
+static bool takes_v4(struct journey *journey)
+{
+    if (journey->family == AF_INET)
+        return true;
+    if (!journey->asked_v6_only) {
+        journey->v6_only = socket_v6_only(journey->fd);
+        journey->asked_v6_only = true;
+    }
+    return !journey->v6_only;
+}
+
+static bool reachable(struct journey *journey, const struct address *address)
+{
+    if (address_is_v4(address))
+        return takes_v4(journey);
+    return journey->family == AF_INET6 && !journey->no_native;
+}
+
+unsigned pick_addresses(struct journey *journey, unsigned index,
+                        const struct address *out[static ADDRESSES_MAX])
+{
+    const struct endpoint_settings *endpoint = &journey->service.endpoints[index];
+    const struct address *v4[ADDRESSES_MAX];
+    unsigned count = 0, v4_count = 0;
+
+    for (uint32_t i = 0; i < endpoint->address_count && i < ADDRESSES_MAX; i++) {
+        const struct address *address = &endpoint->addresses[i];
+
+        if (!reachable(journey, address))
+            continue;
+        if (address_is_v4(address))
+            v4[v4_count++] = address;
+        else
+            out[count++] = address;
+    }
+    for (unsigned i = 0; i < v4_count; i++)
+        out[count++] = v4[i];
+    return count;
+}
+
+bool pick_find_reach(struct journey *journey)
+{
+    const struct address *unused[ADDRESSES_MAX];
+    bool any = false;
+
+    for (unsigned i = 0; i < journey->service.count; i++) {
+        if (pick_addresses(journey, i, unused) == 0)
+            journey->out_of_reach |= UINT32_C(1) << i;
+        else
+            any = true;
+    }
+    return any;
+}
+
+bool pick_may_wait(struct journey *journey)
+{
+    if (journey->nonblocking < 0)
+        journey->nonblocking = socket_nonblocking(journey->fd);
+    return !journey->nonblocking;
+}
+
+/* False: a signal came. Its handler has run; the call ends with EINTR, as it would without us. */
+static bool pause_ns(uint64_t ns)
+{
+    const struct timespec pause = {.tv_sec = (time_t)(ns / NS_PER_S),
+                                   .tv_nsec = (long)(ns % NS_PER_S)};
+
+    return nanosleep(&pause, NULL) == 0;
+}
+
+bool pick_await(struct journey *journey)
+{
+    uint64_t deadline = journey->now_ns + journey->service.settings.wait_ns;
+
+    for (; journey->now_ns < deadline; journey->now_ns = clock_boot_ns()) {
+        struct choice choice = service_choice(&journey->service, journey->now_ns);
+
+        if (choice.endpoint >= 0 || choice.trial >= 0)
+            break;
+        if (!pause_ns(POLL_MS * NS_PER_MS))
+            return false;
+    }
+    return true;
+}
+
+static struct choice_rules choice_rules(const struct service_view *service)
+{
+    return (struct choice_rules){
+        .strategy = (enum strategy)service->settings.strategy,
+        .failback = service->settings.failover.failback != 0,
+    };
+}
+
+int pick_other(struct journey *journey, uint32_t tried, bool desperate)
+{
+    struct candidate candidates[ENDPOINTS_MAX];
+    struct choice_rules rules = choice_rules(&journey->service);
+
+    service_candidates(&journey->service, candidates, journey->now_ns);
+    return choose_next(&rules, candidates, journey->service.count, tried | journey->out_of_reach,
+                       desperate, journey->now_ns);
+}
+
+/* Endpoints that this process saw fail a moment ago, unless that would leave none. */
+static uint32_t avoided(struct journey *journey)
+{
+    uint32_t set = 0;
+
+    for (unsigned i = 0; i < journey->service.count; i++)
+        if (avoid_holds(journey->service.endpoints[i].slot, journey->now_ns))
+            set |= UINT32_C(1) << i;
+    return set && pick_other(journey, set, false) >= 0 ? set : 0;
+}
+
+struct pick pick_first(struct journey *journey)
+{
+    struct choice choice = service_decide(&journey->service, journey->now_ns);
+    struct pick pick = {.endpoint = choice.endpoint};
+    uint32_t shunned = avoided(journey);
+
+    if (choice.trial >= 0 && !(journey->out_of_reach & UINT32_C(1) << choice.trial)) {
+        struct endpoint_live *live = journey->service.endpoint_live[choice.trial];
+
+        if (journey->service.segment->writable &&
+            breaker_trial_begin(&live->breaker, &journey->service.settings.breaker, journey->now_ns,
+                                journey->service.settings.connect.timeout_ns, &pick.token)) {
+            pick.endpoint = choice.trial;
+            pick.trial = true;
+            return pick;
+        }
+    }
+    if (pick.endpoint >= 0 && ((shunned | journey->out_of_reach) & UINT32_C(1) << pick.endpoint))
+        pick.endpoint = pick_other(journey, shunned, false);
+    return pick;
+}
+
+struct pick pick_next(struct journey *journey)
+{
+    const struct retry_rules *retry = &journey->service.settings.retry;
+    bool desperate = journey->service.settings.when_all_down != ALL_DOWN_REFUSE;
+    struct pick pick = {.endpoint = -1};
+
+    if (journey->attempts >= retry->attempts)
+        return pick;
+    pick.endpoint = pick_other(journey, journey->tried, desperate);
+    if (pick.endpoint < 0 && retry->wait_ns && pick_may_wait(journey)) {
+        uint64_t pause = backoff_ns(retry->wait_ns, retry->backoff_milli, journey->rounds++,
+                                    PAUSE_MAX_S * NS_PER_S);
+
+        if (!pause_ns(jitter_ns(pause, retry->jitter, (uint32_t)hash_mix(journey->now_ns)))) {
+            journey->error = EINTR;
+            return pick;
+        }
+        journey->now_ns = clock_boot_ns();
+        journey->tried = 0;
+        pick.endpoint = pick_other(journey, 0, desperate);
+    }
+    return pick;
+}
