@@ -8,6 +8,7 @@
 #include "preload/process.h"
 #include "preload/route.h"
 #include "preload/shim.h"
+#include "preload/socket.h"
 #include "preload/track.h"
 
 /* The program itself has seen this failure: its next connection begins with another endpoint. */
