@@ -1,0 +1,212 @@
+/* Publishing a file: names resolved, what does not resolve said, everything found again. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "settings/settings.h"
+#include "state/bank.h"
+#include "unit.h"
+
+static char directory[64];
+static char said[8][512];
+static unsigned said_count;
+
+static void say(const char *line)
+{
+    if (said_count < COUNT_OF(said))
+        text_copy(said[said_count++], sizeof(said[0]), line);
+}
+
+static struct place place_of(const char *instance)
+{
+    struct place_request request = {.runtime_dir = directory,
+                                    .instance = instance,
+                                    .config = "/x.conf",
+                                    .create = true};
+    struct place place;
+    const char *why = "";
+
+    ck_assert_msg(place_find(&place, &request, &why) == 0, "%s", why);
+    return place;
+}
+
+static enum publish_result publish_text(const struct place *place, const char *text)
+{
+    static struct complaints complaints;
+    enum publish_result result;
+    struct settings *settings;
+
+    said_count = 0;
+    ck_assert_msg(settings_parse(text, strlen(text), &settings, &complaints) == 0, "%s",
+                  complaints.list[0].text);
+    text_copy(settings->path, sizeof(settings->path), "/x.conf");
+    ck_assert_msg(settings_publish(settings, place, &result, say) == 0, "%s", said[0]);
+    settings_free(settings);
+    return result;
+}
+
+struct seen {
+    struct service_settings service;
+    struct endpoint_settings endpoint;
+    struct endpoint_label label;
+    struct match_settings match;
+};
+
+/* The first service with its first endpoint and match. */
+static struct seen look(const struct place *place)
+{
+    struct segment segment;
+    struct bank_view view;
+    struct seen seen;
+    const char *why = "";
+
+    ck_assert_msg(segment_attach(&segment, place, &why) == 0, "%s", why);
+    ck_assert(bank_open(&segment, &view));
+    ck_assert(bank_service(&view, 0, &seen.service));
+    ck_assert(bank_endpoint(&view, 0, &seen.endpoint));
+    ck_assert(bank_label(&view, 0, &seen.label));
+    ck_assert(bank_match(&view, 0, &seen.match));
+    segment_detach(&segment);
+    unlink(place->segment);
+    unlink(place->lock);
+    return seen;
+}
+
+START_TEST(rules_and_labels_are_published)
+{
+    struct place place = place_of("rules");
+
+    ck_assert_int_eq(
+        publish_text(&place, "zone = z\nservice a { match = { 'R.x:*' } mode = observe\n"
+                             " endpoint e { address = 127.0.0.7:7001 weight = 0.25 zone = z }\n"
+                             " breaker { refused = 9 } connect { timeout = 7s }\n"
+                             " retry { attempts = 4 } failback { grace = 8s }\n"
+                             " health { fall = 6 } when_all_down = wait:5s }\n"),
+        PUBLISHED_NEW);
+    struct seen seen = look(&place);
+
+    ck_assert_str_eq(seen.service.name, "a");
+    ck_assert_int_eq(seen.service.mode, MODE_OBSERVE);
+    ck_assert_uint_eq(seen.service.breaker.refused, 9);
+    ck_assert_uint_eq(seen.service.connect.timeout_ns, UINT64_C(7000000000));
+    ck_assert_uint_eq(seen.service.retry.attempts, 4);
+    ck_assert_uint_eq(seen.service.failover.grace_ns, UINT64_C(8000000000));
+    ck_assert_uint_eq(seen.service.health.fall, 6);
+    ck_assert_int_eq(seen.service.when_all_down, ALL_DOWN_WAIT);
+    ck_assert_uint_eq(seen.service.wait_ns, UINT64_C(5000000000));
+    ck_assert_uint_eq(seen.endpoint.weight_milli, 250);
+    ck_assert(seen.endpoint.same_zone);
+    ck_assert_uint_eq(seen.endpoint.address_count, 1);
+    ck_assert_uint_eq(seen.endpoint.addresses[0].port, 7001);
+    ck_assert_str_eq(seen.label.name, "e");
+    ck_assert_str_eq(seen.label.host, "127.0.0.7");
+    ck_assert_str_eq(seen.label.ip_text[0], "127.0.0.7");
+    ck_assert_str_eq(seen.label.source, "file");
+    ck_assert_str_eq(seen.match.host, "r.x");
+    ck_assert(seen.match.any_port && seen.match.is_name);
+    ck_assert_uint_eq(said_count, 0);
+}
+END_TEST
+
+START_TEST(name_is_resolved)
+{
+    struct place place = place_of("name");
+
+    publish_text(&place, "service a { match = { r } endpoint e { address = localhost:7 } }\n");
+    struct seen seen = look(&place);
+    bool loopback = false;
+
+    ck_assert_uint_ge(seen.endpoint.address_count, 1);
+    for (uint32_t i = 0; i < seen.endpoint.address_count; i++) {
+        ck_assert_uint_eq(seen.endpoint.addresses[i].port, 7);
+        loopback = loopback || text_equal(seen.label.ip_text[i], "127.0.0.1") ||
+                   text_equal(seen.label.ip_text[i], "::1");
+        for (uint32_t j = 0; j < i; j++)
+            ck_assert_str_ne(seen.label.ip_text[i], seen.label.ip_text[j]);
+    }
+    ck_assert(loopback);
+}
+END_TEST
+
+START_TEST(name_that_does_not_resolve_is_said_and_published_without_address)
+{
+    static const char start[] =
+        "endpoint bad of service a: no-such-name.invalid does not resolve (";
+    struct place place = place_of("unknown");
+
+    publish_text(&place,
+                 "service a { match = { r } endpoint bad { address = no-such-name.invalid }\n"
+                 " endpoint good { address = 127.0.0.1 } }\n");
+    ck_assert_uint_eq(said_count, 1);
+    ck_assert_msg(text_starts(said[0], start), "%s", said[0]);
+    ck_assert_ptr_nonnull(strstr(said[0], "it has no address"));
+    struct seen seen = look(&place);
+    ck_assert_uint_eq(seen.endpoint.address_count, 0);
+    ck_assert_uint_eq(seen.service.endpoint_count, 2);
+}
+END_TEST
+
+/* As if a name server had known the name before: publish it by hand with an address. */
+START_TEST(name_that_no_longer_resolves_keeps_its_addresses)
+{
+    struct place place = place_of("kept");
+    struct publish_endpoint endpoint = {.settings = {.address_count = 1, .weight_milli = 1000}};
+    struct match_settings match = {.host = "r", .port = 6379, .is_name = 1};
+    struct publish_service service = {.endpoint_count = 1,
+                                      .endpoints = &endpoint,
+                                      .match_count = 1,
+                                      .matches = &match};
+    struct publication before = {.service_count = 1,
+                                 .services = &service,
+                                 .share_group = (gid_t)-1};
+    enum publish_result result;
+    const char *why = "";
+
+    text_copy(service.settings.name, sizeof(service.settings.name), "a");
+    text_copy(endpoint.label.name, sizeof(endpoint.label.name), "e");
+    text_copy(endpoint.label.host, sizeof(endpoint.label.host), "no-such-name.invalid");
+    ck_assert_int_eq(address_parse_ip("10.9.8.7", &endpoint.settings.addresses[0]), 0);
+    endpoint.settings.addresses[0].port = 7;
+    ck_assert_msg(publish(&place, &before, &result, &why) == 0, "%s", why);
+
+    publish_text(&place,
+                 "service a { match = { r } endpoint e { address = no-such-name.invalid:8 } }\n");
+    ck_assert_uint_eq(said_count, 1);
+    ck_assert_ptr_nonnull(strstr(said[0], "its last known addresses stay in use"));
+    struct seen seen = look(&place);
+    ck_assert_uint_eq(seen.endpoint.address_count, 1);
+    ck_assert_str_eq(seen.label.ip_text[0], "10.9.8.7");
+    ck_assert_uint_eq(seen.endpoint.addresses[0].port, 8);
+}
+END_TEST
+
+START_TEST(publishing_the_same_again_changes_nothing)
+{
+    static const char text[] = "service a { match = { r } endpoint e { address = localhost } }\n";
+    struct place place = place_of("same");
+
+    ck_assert_int_eq(publish_text(&place, text), PUBLISHED_NEW);
+    ck_assert_int_eq(publish_text(&place, text), PUBLISHED_NOTHING);
+    look(&place);
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *const tests[] = {
+        rules_and_labels_are_published,
+        name_is_resolved,
+        name_that_does_not_resolve_is_said_and_published_without_address,
+        name_that_no_longer_resolves_keeps_its_addresses,
+        publishing_the_same_again_changes_nothing,
+    };
+    int status;
+
+    snprintf(directory, sizeof(directory), "/dev/shm/redisteer-settings-XXXXXX");
+    if (!mkdtemp(directory))
+        return EXIT_FAILURE;
+    status = unit_run("settings_publish", tests, COUNT_OF(tests));
+    rmdir(directory);
+    return status;
+}

@@ -1,0 +1,134 @@
+/* Complaints: what this build lacks, checks, secrets, services compared. Each row: a file, and all
+ * that must be said about it. */
+#include "settings_cases.h"
+
+static const struct settings_case cases[] = {
+    /* lag gates failback only */
+    {OPEN "health { probe = lag }\n}\n",
+     "4: health.probe cannot be a lag check: lag gates failback only (failback.probe): 'lag'\n"},
+    {OPEN "health { probe = \"any(ping, lag)\" }\n}\n",
+     "4: health.probe cannot be a lag check: lag gates failback only (failback.probe): 'any(ping, "
+     "lag)'\n"},
+    {"check c { type = lag url = https://x }\n" OPEN "health { probe = c }\n}\n",
+     "1: check blocks are not available in this build: 'c'\n"
+     "5: health.probe cannot be a lag check: lag gates failback only (failback.probe): 'c'\n"},
+    /* not in this build */
+    {"check c { type = key key = a value = b }\n",
+     "1: check blocks are not available in this build: 'c'\n"},
+    {OPEN "health { probe = \"all(ping, tcp)\" }\n}\n",
+     "4: health.probe is not available in this build: 'all(ping, tcp)'\n"},
+    {"\n\ncheck c { type = exec command = { /bin/true } }\n" OPEN "health { probe = c }\n}\n",
+     "3: check blocks are not available in this build: 'c'\n"
+     "7: health.probe is not available in this build: 'c'\n"},
+    {OPEN "health { role = master }\n}\n",
+     "4: health.role is not available in this build: 'master'\n"},
+    {OPEN "endpoint w { address = y health { role = replica } }\n}\n",
+     "4: health.role is not available in this build: 'replica'\n"},
+    {OPEN "endpoint w { address = y tls { enabled = true } }\n}\n",
+     "4: tls.enabled is not available in this build: 'true'\n"},
+    {OPEN "endpoint w { address = y tls {\n ca = /a\n cert = /b\n key = /c\n server_name = d\n "
+          "verify = false } }\n}\n",
+     "5: tls.ca is not available in this build: '/a'\n"
+     "6: tls.cert is not available in this build: '/b'\n"
+     "7: tls.key is not available in this build: '/c'\n"
+     "8: tls.server_name is not available in this build: 'd'\n"
+     "9: tls.verify is not available in this build: 'false'\n"},
+    {OPEN "discover {\n sentinels = { s:26379 }\n master_name = m\n quorum = 2\n srv = s\n dns = "
+          "true\n refresh = 31s\n nat_map = { \"10.0.0.1:6379=203.0.113.1:7001\" }\n }\n}\n",
+     "5: discover.sentinels is not available in this build: 's:26379'\n"
+     "6: discover.master_name is not available in this build: 'm'\n"
+     "7: discover.quorum is not available in this build: '2'\n"
+     "8: discover.srv is not available in this build: 's'\n"
+     "9: discover.dns is not available in this build: 'true'\n"
+     "10: discover.refresh is not available in this build: '31s'\n"
+     "11: discover.nat_map is not available in this build: '10.0.0.1:6379=203.0.113.1:7001'\n"},
+    {OPEN "strategy = first\n}\n", "4: strategy is not available in this build: 'first'\n"},
+    {OPEN "strategy = round-robin\n}\n",
+     "4: strategy is not available in this build: 'round-robin'\n"},
+    {OPEN "strategy = random\n}\n", "4: strategy is not available in this build: 'random'\n"},
+    {OPEN "strategy = weighted\n}\n", "4: strategy is not available in this build: 'weighted'\n"},
+    {OPEN "strategy = latency\n}\n", "4: strategy is not available in this build: 'latency'\n"},
+    {OPEN "strategy = least-connections\n}\n",
+     "4: strategy is not available in this build: 'least-connections'\n"},
+    {OPEN "strategy = command\n}\n", "4: strategy is not available in this build: 'command'\n"},
+    {OPEN "selector = { /bin/true }\n}\n",
+     "4: selector is not available in this build: '/bin/true'\n"},
+    {"events { run = { /bin/true } }\n",
+     "1: events.run is not available in this build: '/bin/true'\n"},
+    {"web { listen = \"127.0.0.1:9379\" }\n",
+     "1: web.listen is not available in this build: '127.0.0.1:9379'\n"},
+    {"monitor = process\n", "1: monitor is not available in this build: 'process'\n"},
+    {"monitor = external\n", "1: monitor is not available in this build: 'external'\n"},
+    {OPEN "connect { rate = 1 }\n}\n", "4: connect.rate is not available in this build: '1'\n"},
+    {OPEN "connect { max_age = 1s }\n}\n",
+     "4: connect.max_age is not available in this build: '1s'\n"},
+    {OPEN "failback { probe = ping }\n}\n",
+     "4: failback.probe is not available in this build: 'ping'\n"},
+    /* checks are judged though they are not available */
+    {"check c { }\n", "1: the check has no type: 'c'\n"
+                      "1: check blocks are not available in this build: 'c'\n"},
+    {"check c { type = htp }\n", "1: type must be command, lag, http, exec or key: 'htp'\n"
+                                 "1: check blocks are not available in this build: 'c'\n"},
+    {"check c { type = http url = ftp://x status = 20 }\n",
+     "1: url must begin with http:// or https://: 'ftp://x'\n"
+     "1: status must be a status or a range, such as 200 or 200-299: '20'\n"
+     "1: check blocks are not available in this build: 'c'\n"},
+    {"check c { type = key key = a expect = 3 }\n",
+     "1: expect has no place in a check of type key: '3'\n"
+     "1: the check has no value: 'c'\n"
+     "1: check blocks are not available in this build: 'c'\n"},
+    {"check ping { type = command command = { PING } timeout = 2m }\n",
+     "1: a built-in check has this name: 'ping'\n"
+     "1: timeout must be from 1ms to 1m: '2m'\n"
+     "1: check blocks are not available in this build: 'ping'\n"},
+    {"check c { type = lag url = https://x tolerance = 5 extended = 2 }\n",
+     "1: extended must be true or false: '2'\n"
+     "1: tolerance must be a duration such as 250ms, 1s, 5m or 1h: '5'\n"
+     "1: check blocks are not available in this build: 'c'\n"},
+    /* secrets */
+    {OPEN "endpoint w { address = y password = s3cret more }\n}\n",
+     "4: unknown option in endpoint: '***'\n"},
+    {OPEN "endpoint w { address = y password = \"s3cret }\n}\n",
+     "1: the block is not closed by '}': 'service a'\n"
+     "4: the string is not closed on its line: '\"'\n"},
+    {OPEN "endpoint w { address = y password = s3${cret} }\n}\n",
+     "4: the environment is not read here (single quotes keep the text as it is): '${'\n"},
+    {OPEN "endpoint w { address = y password = { s3cret } }\n}\n",
+     "4: takes one value, not a list: 'password'\n"},
+    {OPEN "endpoint w { address = y pasword = s3cret }\n}\n",
+     "4: unknown option in endpoint (did you mean 'password'?): 'pasword'\n"},
+    {OPEN "endpoint w { address = y password_file = relative }\n}\n",
+     "4: password_file must be an absolute path: 'relative'\n"},
+    {OPEN "endpoint w { address = y password_file = /nonexistent/file }\n}\n",
+     "4: password_file cannot be opened (No such file or directory): '/nonexistent/file'\n"},
+    {OPEN "endpoint w { address = y\n password = s3cret\n password_file = /dev/null }\n}\n",
+     "6: password_file is not a regular file: '/dev/null'\n"
+     "6: password_file cannot stand together with password (line 5): '/dev/null'\n"},
+    /* services compared */
+    {OPEN "}\nservice b { match = { R. } endpoint e { address = y } }\n",
+     "5: match entry of service b stands already on line 2 (service a): 'r:6379'\n"},
+    {"service a { match = { r, s,\n r:6379 } endpoint e { address = x } }\n",
+     "2: match entry of service a stands already on line 1 (service a): 'r:6379'\n"},
+    {OPEN "}\nservice b {\n match = { s }\n endpoint f { address = 127.0.0.1:1 } }\n",
+     "7: service b shares an endpoint with service a (line 3), so all but one of them must say "
+     "resolve = virtual: '127.0.0.1:1'\n"},
+    {"service a { match = { 10.0.0.5, '[::ffff:10.0.0.5]' } endpoint e { address = x } }\n",
+     "1: match entry of service a stands already on line 1 (service a): "
+     "'[::ffff:10.0.0.5]:6379'\n"},
+    {OPEN "}\nservice b { match = { s } endpoint f { address = 127.0.0.1:1 } }\nservice c { match "
+          "= { t } resolve = virtual\n endpoint f { address = 127.0.0.1:1 } }\n",
+     "5: service b shares an endpoint with service a (line 3), so all but one of them must say "
+     "resolve = virtual: '127.0.0.1:1'\n"},
+};
+
+START_TEST(complaints_about_what_does_not_go_together)
+{
+    settings_case_check(&cases[_i]);
+}
+END_TEST
+
+int main(void)
+{
+    return settings_cases_run("settings_services", complaints_about_what_does_not_go_together,
+                              COUNT_OF(cases));
+}
