@@ -3,10 +3,14 @@
 #include <netdb.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
+#include "base/text.h"
 #include "preload/hook.h"
 #include "preload/lookup.h"
 #include "preload/real.h"
+
+enum { WIDE_TEXT = ADDRESS_HOST_TEXT + 16 };
 
 /* -1: not a plain number of 1..65535. */
 static long port_number(const char *service)
@@ -32,15 +36,48 @@ static enum lookup_family family_of(const struct addrinfo *hints)
     return hints->ai_flags & AI_V4MAPPED ? LOOKUP_V6_OR_MAPPED : LOOKUP_V6;
 }
 
-/*
- * The answer's name would become the number, a number is not what was asked, or the family is one
- * that no Redis has: as it was.
- */
+/* A number is not what was asked, or the family is one that no Redis has: as it was. */
 static bool keeps_its_meaning(const struct addrinfo *hints)
 {
-    return !hints || (!(hints->ai_flags & (AI_CANONNAME | AI_NUMERICHOST)) &&
+    return !hints || (!(hints->ai_flags & AI_NUMERICHOST) &&
                       (hints->ai_family == AF_UNSPEC || hints->ai_family == AF_INET ||
                        hints->ai_family == AF_INET6));
+}
+
+/*
+ * AI_CANONNAME (Java always sets it): libc copies the text it was asked for, the number, into
+ * memory of its own. So the number is written as long as the name is, and the name put in its place
+ * after. IPv4 takes any number of zeros in its hexadecimal form (inet_aton); IPv6 has 39 characters
+ * at most.
+ */
+static bool widen(const struct lookup *lookup, const char *node, char out[static WIDE_TEXT])
+{
+    const uint8_t *ip = lookup->address.ip;
+    size_t wanted = strnlen(node, WIDE_TEXT), length;
+
+    if (address_is_v4(&lookup->address)) {
+        length = text_format(out, WIDE_TEXT, "0x");
+        while (length + 8 < wanted && length + 9 < WIDE_TEXT)
+            out[length++] = '0';
+        for (unsigned i = 12; i < 16; i++)
+            length += text_format(out + length, WIDE_TEXT - length, "%02x", ip[i]);
+    } else {
+        length = 0;
+        for (unsigned i = 0; i < 16; i += 2)
+            length += text_format(out + length, WIDE_TEXT - length, i ? ":%02x%02x" : "%02x%02x",
+                                  ip[i], ip[i + 1]);
+        if (lookup->address.scope)
+            return false;
+    }
+    return length >= wanted;
+}
+
+/* True: the answer bears the name that was asked for. */
+static bool put_name(struct addrinfo *answer, const char *wide, const char *node)
+{
+    if (!answer->ai_canonname || !text_equal(answer->ai_canonname, wide))
+        return false;
+    return text_copy(answer->ai_canonname, strnlen(wide, WIDE_TEXT) + 1, node);
 }
 
 static in_port_t *port_field(struct addrinfo *answer)
@@ -76,11 +113,17 @@ static bool steered(const char *node, const char *service, const struct addrinfo
     long number = service ? port_number(service) : 0;
     struct lookup lookup, by_port;
     struct addrinfo *answer = NULL;
+    char wide[WIDE_TEXT] = "";
     uint16_t port;
 
     if (!lookup_name(node, number > 0 ? (uint16_t)number : 0, family_of(hints), &lookup) ||
-        real_getaddrinfo()(lookup.text, service, hints, &answer) != 0)
+        (hints && hints->ai_flags & AI_CANONNAME && !widen(&lookup, node, wide)) ||
+        real_getaddrinfo()(wide[0] ? wide : lookup.text, service, hints, &answer) != 0)
         return false;
+    if (wide[0] && !put_name(answer, wide, node)) {
+        freeaddrinfo(answer);
+        return false;
+    }
     port = answered_port(answer);
     if (service && number < 0 && port) {
         /* Now the port is known: is the name ours with it? */
