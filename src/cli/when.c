@@ -94,9 +94,11 @@ static int parse_moment(const char *text, uint64_t *wall_ns)
     tm.tm_year -= 1900;
     tm.tm_mon -= 1;
     seconds = (int64_t)timegm(&tm) - east;
-    if (seconds < 0 || (uint64_t)seconds >= UINT64_MAX / NS_PER_S)
+    if (seconds < 0)
         return -EINVAL;
-    *wall_ns = (uint64_t)seconds * NS_PER_S + ns;
+    /* After the year 2553: never. */
+    *wall_ns =
+        (uint64_t)seconds < UINT64_MAX / NS_PER_S ? (uint64_t)seconds * NS_PER_S + ns : UINT64_MAX;
     return 0;
 }
 

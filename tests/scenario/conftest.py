@@ -1,7 +1,7 @@
 """Fixtures of the scenario tests. Servers, clients and waiting are in lab.py."""
 
-import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from pathlib import Path
@@ -9,6 +9,19 @@ from pathlib import Path
 import pytest
 
 import lab
+
+
+@pytest.fixture(autouse=True)
+def no_test_hangs():
+    """A program that never answers fails its test instead of stopping all of them."""
+    def late(*_):
+        raise AssertionError("the test takes too long")
+
+    previous = signal.signal(signal.SIGALRM, late)
+    signal.alarm(int(lab.PATIENCE * 6))
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, previous)
 
 
 @pytest.fixture
@@ -49,6 +62,24 @@ def redisteer(runtime_dir):
                               capture_output=True, text=True, timeout=timeout, **options)
 
     return run
+
+
+@pytest.fixture
+def good_config(write_config):
+    """A file with the service `cache`: east is preferred to west, nothing listens there."""
+    return write_config("""service cache {
+    match = { redis.internal, 10.9.9.9:6380 }
+    endpoint east { address = 127.0.0.1:7001 }
+    endpoint west { address = 127.0.0.1:7002  weight = 0.25  zone = z2 }
+}
+""")
+
+
+@pytest.fixture
+def published(redisteer, good_config):
+    """The same, published."""
+    assert redisteer("reload", config=good_config).returncode == 0
+    return good_config
 
 
 @pytest.fixture
@@ -100,6 +131,39 @@ def start_program():
         if program.poll() is None:
             program.kill()
         program.wait()
-        for pipe in (program.stdout, program.stderr):
+        for pipe in (program.stdin, program.stdout, program.stderr):
             if pipe:
                 pipe.close()
+
+
+@pytest.fixture
+def start_asker(start_program):
+    """start_asker(launcher, config) -> ask(host, port, way="name"), in one running program."""
+
+    def start(launcher, config, **more):
+        program = start_program(launcher.argv([lab.PYTHON, lab.CLIENTS / "asker.py"]),
+                                env=launcher.environment(config, **more), stdin=subprocess.PIPE)
+
+        def ask(host, port, way="name"):
+            program.stdin.write(f"{way} {host} {port}\n")
+            program.stdin.flush()
+            line = program.stdout.readline()
+            if not line:
+                raise AssertionError("the program ended: " + program.stderr.read())
+            return line.strip()
+
+        return ask
+
+    return start
+
+
+@pytest.fixture
+def all_down(redisteer, write_config):
+    """A file whose service `cache` has lost both endpoints: their breakers are open for minutes."""
+    east, west = lab.free_ports(2)
+    config = write_config(lab.service("cache", ["redis.internal"], {
+        "east": f"127.0.0.1:{east}", "west": f"127.0.0.1:{west}"}, lab.SLOW))
+    refused = "import socket; socket.socket().connect_ex(('redis.internal', 6379))"
+    for _ in range(4):
+        assert redisteer("run", lab.PYTHON, "-c", refused, config=config).returncode == 0
+    return config
