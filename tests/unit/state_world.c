@@ -25,7 +25,7 @@ int world_run(const char *name, const TTest *const tests[], size_t count)
 {
     int status;
 
-    strcpy(directory, "/dev/shm/redisteer-test-XXXXXX");
+    strcpy(directory, "/dev/shm/redisteer-unit-XXXXXX");
     if (!mkdtemp(directory) || chmod(directory, 0755) != 0) {
         perror(directory);
         return EXIT_FAILURE;

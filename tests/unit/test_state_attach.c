@@ -203,6 +203,29 @@ START_TEST(hostile_offsets_and_counts)
 }
 END_TEST
 
+START_TEST(arrays_that_begin_inside_and_end_outside)
+{
+    static const size_t words[] = {
+        offsetof(struct segment_head, bank_at[0]),  offsetof(struct segment_head, bank_at[1]),
+        offsetof(struct segment_head, services_at), offsetof(struct segment_head, endpoints_at),
+        offsetof(struct segment_head, events_at),
+    };
+    struct world *world = published();
+    struct segment_head good;
+
+    read_head(world, &good);
+    for (size_t i = 0; i < COUNT_OF(words); i++) {
+        struct segment_head bad = good;
+        uint64_t limit = i < 2 ? good.live_at : good.size - good.live_at;
+        uint64_t value = limit - 8;
+
+        memcpy((unsigned char *)&bad + words[i], &value, sizeof(value));
+        write_head(world, &bad);
+        ck_assert_msg(attach(world) == -EBADMSG, "offset %zu", words[i]);
+    }
+}
+END_TEST
+
 START_TEST(mode_that_lets_others_in)
 {
     struct world *world = published();
@@ -345,6 +368,7 @@ int main(void)
         lengthened_file,
         wrong_magic_abi_world,
         hostile_offsets_and_counts,
+        arrays_that_begin_inside_and_end_outside,
         mode_that_lets_others_in,
         symbolic_link,
         fifo_does_not_block,

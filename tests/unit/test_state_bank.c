@@ -165,6 +165,21 @@ START_TEST(slot_has_a_name_until_the_next_but_one_publication)
 }
 END_TEST
 
+START_TEST(copies_count_until_the_next_publication)
+{
+    struct world *world = world_new();
+
+    world_add_service(world, "a", 2);
+    open_world(world);
+    ck_assert(bank_valid(&view));
+    world->services[0].settings.mode = MODE_OFF;
+    world_publish(world);
+    ck_assert(!bank_valid(&view));
+    ck_assert(bank_open(&segment, &view));
+    ck_assert(bank_valid(&view));
+}
+END_TEST
+
 /* ---- hostile content ---- */
 
 /*
@@ -324,6 +339,7 @@ int main(void)
         virtual_address_leads_to_its_service,
         most_strange_addresses_are_told_by_one_probe,
         names_find_their_services,
+        copies_count_until_the_next_publication,
         slot_has_a_name_until_the_next_but_one_publication,
         flipped_bits_in_the_bank_crash_nobody,
         flipped_bits_in_live_state_crash_nobody,

@@ -277,6 +277,75 @@ START_TEST(mode_at_run_time_goes_before_the_settings)
 }
 END_TEST
 
+/* ---- what happens while somebody decides ---- */
+
+/*
+ * Linked with --wrap=choose: right after a choice was made, and before it is put in place, another
+ * process may do anything. `meanwhile` does it once.
+ */
+struct choice __real_choose(const struct choice_rules *rules, const struct candidate candidates[],
+                            unsigned count, int current, uint64_t now_ns);
+struct choice __wrap_choose(const struct choice_rules *rules, const struct candidate candidates[],
+                            unsigned count, int current, uint64_t now_ns);
+
+static void (*meanwhile)(void);
+static struct service_view *observed;
+
+struct choice __wrap_choose(const struct choice_rules *rules, const struct candidate candidates[],
+                            unsigned count, int current, uint64_t now_ns)
+{
+    struct choice choice = __real_choose(rules, candidates, count, current, now_ns);
+    void (*action)(void) = meanwhile;
+
+    meanwhile = NULL;
+    if (action)
+        action();
+    return choice;
+}
+
+static void endpoint_1_fails(void)
+{
+    store_relaxed(&observed->endpoint_live[1]->health, HEALTH_UNHEALTHY);
+}
+
+static void endpoint_0_recovers_and_all_decide_so(void)
+{
+    store_relaxed(&observed->endpoint_live[0]->health, HEALTH_HEALTHY);
+    store_relaxed(&observed->endpoint_live[1]->health, HEALTH_UNHEALTHY);
+    store_relaxed(&observed->live->active,
+                  active_pack((struct active){.epoch = 9, .slot = observed->endpoints[2].slot}));
+}
+
+START_TEST(choice_that_aged_before_it_was_put_in_place_is_made_again)
+{
+    struct service_view service = start(3);
+
+    observed = &service;
+    service_decide(&service, now);
+    store_relaxed(&service.endpoint_live[0]->health, HEALTH_UNHEALTHY);
+    meanwhile = endpoint_1_fails;
+    ck_assert_int_eq(service_decide(&service, now).endpoint, 2);
+    ck_assert_int_eq(active(&service), 2);
+    ck_assert_uint_eq(count_events(EVENT_FAILOVER, NULL), 2);
+}
+END_TEST
+
+START_TEST(loser_of_the_swap_takes_the_winners_choice)
+{
+    struct service_view service = start(3);
+
+    observed = &service;
+    service.settings.failover.failback = 0;
+    service_decide(&service, now);
+    store_relaxed(&service.endpoint_live[0]->health, HEALTH_UNHEALTHY);
+    store_relaxed(&service.endpoint_live[2]->health, HEALTH_HEALTHY);
+    meanwhile = endpoint_0_recovers_and_all_decide_so;
+    ck_assert_int_eq(service_decide(&service, now).endpoint, 2);
+    ck_assert_uint_eq(active_unpack(load_relaxed(&service.live->active)).epoch, 9);
+    ck_assert_uint_eq(count_events(EVENT_FAILOVER, NULL), 0);
+}
+END_TEST
+
 /* ---- all at once ---- */
 
 static pthread_barrier_t barrier;
@@ -339,7 +408,7 @@ static void *decide_often(void *argument)
     const struct service_view *service = argument;
 
     pthread_barrier_wait(&barrier);
-    for (int i = 0; i < 300; i++) {
+    for (int i = 0; i < 12; i++) {
         store_relaxed(&service->endpoint_live[i % 3]->health,
                       i % 2 ? HEALTH_HEALTHY : HEALTH_UNHEALTHY);
         service_decide(service, now);
@@ -353,16 +422,16 @@ static void *decide_often(void *argument)
 
 START_TEST(no_decision_from_old_states_stands)
 {
-    for (int round = 0; round < 5; round++) {
-        struct service_view service = start(3);
-        uint64_t switches;
+    struct service_view service = start(3);
+
+    for (int round = 0; round < 200; round++) {
         uint32_t epoch;
 
         in_all_threads(decide_often, &service);
         ck_assert_int_eq(active(&service), 2);
-        switches = load_relaxed(&service.live->switches);
         epoch = active_unpack(load_relaxed(&service.live->active)).epoch;
-        ck_assert_uint_eq(switches, epoch - 1); /* each epoch but the first is one switch */
+        /* Each epoch but the first is one switch. */
+        ck_assert_uint_eq(load_relaxed(&service.live->switches), epoch - 1);
     }
 }
 END_TEST
@@ -384,6 +453,8 @@ int main(void)
         report_about_a_slot_that_has_gone_to_another_is_dropped,
         read_only_process_decides_for_itself_alone,
         mode_at_run_time_goes_before_the_settings,
+        choice_that_aged_before_it_was_put_in_place_is_made_again,
+        loser_of_the_swap_takes_the_winners_choice,
         sixteen_reporters_fail_over_once_and_back_once,
         no_decision_from_old_states_stands,
     };

@@ -16,6 +16,7 @@
 
 #include "base/text.h"
 #include "state/bank.h"
+#include "state/create.h"
 #include "state/events.h"
 #include "state/files.h"
 #include "state/live.h"
@@ -268,6 +269,28 @@ START_TEST(more_than_fits_replaces_the_segment_and_keeps_live_state)
 }
 END_TEST
 
+START_TEST(creating_does_not_overwrite_what_somebody_else_created)
+{
+    struct world *world = published(1);
+    uint64_t before = inode(world);
+    struct old_settings none = {0};
+    struct bank_image image;
+    struct creation creation = {
+        .publication = &world->publication,
+        .image = &image,
+        .old = &none,
+        .replace = false,
+    };
+    const char *why;
+
+    ck_assert_int_eq(bank_build(&world->publication, &image), 0);
+    ck_assert_int_eq(segment_create(&world->place, &creation, &why), -EEXIST);
+    ck_assert_uint_eq(inode(world), before);
+    ck_assert_uint_eq(files_in(world), 2);
+    bank_image_free(&image);
+}
+END_TEST
+
 START_TEST(the_largest_settings_fit)
 {
     struct world *world = world_new();
@@ -487,6 +510,7 @@ int main(void)
         addresses_that_are_gone_are_remembered_newest_first,
         virtual_addresses_are_stable_and_free,
         more_than_fits_replaces_the_segment_and_keeps_live_state,
+        creating_does_not_overwrite_what_somebody_else_created,
         the_largest_settings_fit,
         too_much_is_refused,
         unusable_segment_is_replaced,
