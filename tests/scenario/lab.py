@@ -68,6 +68,7 @@ class Redis:
         self.port = port
         self.directory = Path(directory) / f"redis-{name}"
         self.directory.mkdir(exist_ok=True)
+        self.prefix = []  # a command that starts it elsewhere
         self.process = None
 
     @property
@@ -80,7 +81,7 @@ class Redis:
             fixed = self.port is not None
             port = self.port if fixed else free_port(self.host)
             self.process = subprocess.Popen(
-                ["redis-server", "--port", str(port), "--bind", self.host, "--save", "",
+                [*self.prefix, "redis-server", "--port", str(port), "--bind", self.host, "--save", "",
                  "--appendonly", "no", "--dir", str(self.directory), "--logfile", "redis.log"],
                 env=plain_environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL)

@@ -47,6 +47,14 @@ def test_text_is_a_line_an_event(redisteer, published):
     assert re.fullmatch(time + r" cache admin auto -> off \(manual: by user \d+\)", lines[1])
 
 
+def test_text_of_a_failover_names_both_endpoints_once(redisteer, all_down):
+    lines = redisteer("events", config=all_down).stdout.splitlines()
+    assert any(re.search(r"Z cache/east breaker closed -> open \(.+: open for \d+ms\)$", line)
+               for line in lines)
+    assert any(re.search(r"Z cache failover east -> west \(breaker: .+\)$", line)
+               for line in lines)
+
+
 @pytest.mark.parametrize("since, shown", [
     ("1h", 1), ("0s", 0), ("2000-01-01T00:00:00Z", 1), ("2999-01-01T00:00:00.5+02:00", 0)])
 def test_since_takes_a_duration_or_a_time(redisteer, published, since, shown):

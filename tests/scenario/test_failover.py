@@ -41,6 +41,7 @@ class Writer:
         self.said.append(line)
         if not line:
             raise AssertionError(f"ended early: {self.said} {self.program.stderr.read()}")
+        assert len(self.errors) < 100, self.said[-3:]
         return line
 
     def until(self, wanted):

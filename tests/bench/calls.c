@@ -1,0 +1,179 @@
+/*
+ * One hooked call in a loop, timed from inside. Prints nanoseconds per call.
+ *
+ *     calls udp IP PORT COUNT             connect() of a UDP socket: the cheapest that succeeds
+ *     calls tcp IP PORT COUNT [OPTION…]   connect() to a listener; only connect() itself is timed
+ *     calls lookup NAME PORT COUNT        getaddrinfo() and freeaddrinfo()
+ *
+ * An OPTION is a socket option that is read (g LEVEL NAME) or set (s LEVEL NAME) within the time,
+ * before connect() or, after the word "then", behind it: so a driver can tell what the system calls
+ * of a library cost by themselves. IP of tcp is where the program connects to; the listener is on
+ * the port in the environment variable LISTEN, on 127.0.0.1.
+ */
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { OPTIONS_MAX = 32, PERCENT = 100 };
+
+struct option_call {
+    bool set, after;
+    int level, name;
+};
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static void die(const char *what)
+{
+    perror(what);
+    exit(1);
+}
+
+static struct sockaddr_in address_of(const char *ip, const char *port)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port))};
+
+    if (inet_pton(AF_INET, ip, &to.sin_addr) != 1)
+        die(ip);
+    return to;
+}
+
+static int compare(const void *a, const void *b)
+{
+    const uint64_t *left = a, *right = b;
+
+    return (*left > *right) - (*left < *right);
+}
+
+static void time_udp(const char *ip, const char *port, long count)
+{
+    struct sockaddr_in to = address_of(ip, port);
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+    if (connect(fd, (struct sockaddr *)&to, sizeof to) < 0) /* attaches, outside the time */
+        die("connect");
+    uint64_t start = now_ns();
+    for (long i = 0; i < count; i++)
+        connect(fd, (struct sockaddr *)&to, sizeof to);
+    printf("%.1f\n", (double)(now_ns() - start) / (double)count);
+}
+
+static void time_lookup(const char *name, const char *port, long count)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found;
+    uint64_t start = 0;
+
+    for (long i = -PERCENT; i < count; i++) {
+        if (i == 0)
+            start = now_ns();
+        if (getaddrinfo(name, port, &hints, &found) != 0)
+            die(name);
+        freeaddrinfo(found);
+    }
+    printf("%.1f\n", (double)(now_ns() - start) / (double)count);
+}
+
+static int listen_here(const char *port)
+{
+    struct sockaddr_in here = address_of("127.0.0.1", port);
+    int fd = socket(AF_INET, SOCK_STREAM, 0), on = 1;
+
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (bind(fd, (struct sockaddr *)&here, sizeof here) < 0 || listen(fd, 16) < 0)
+        die("listen");
+    return fd;
+}
+
+/* Reads an option, or writes back what it holds: the cost is the system call's. */
+static void use_options(int fd, const struct option_call options[], int count, bool after)
+{
+    for (int i = 0; i < count; i++) {
+        int value[64] = {1};
+        socklen_t length = options[i].set ? sizeof(int) : sizeof value;
+
+        if (options[i].after != after)
+            continue;
+        if (options[i].set)
+            setsockopt(fd, options[i].level, options[i].name, value, length);
+        else
+            getsockopt(fd, options[i].level, options[i].name, value, &length);
+    }
+}
+
+static void time_tcp(const char *ip, const char *port, long count,
+                     const struct option_call options[], int option_count)
+{
+    struct sockaddr_in to = address_of(ip, port);
+    struct linger abort_it = {.l_onoff = 1};
+    int listener = listen_here(getenv("LISTEN"));
+    uint64_t *took_ns = calloc((size_t)count, sizeof *took_ns);
+
+    for (long i = -PERCENT; i < count; i++) {
+        int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+        uint64_t start = now_ns();
+        use_options(fd, options, option_count, false);
+        if (connect(fd, (struct sockaddr *)&to, sizeof to) < 0)
+            die("connect");
+        use_options(fd, options, option_count, true);
+        if (i >= 0)
+            took_ns[i] = now_ns() - start;
+        int accepted = accept(listener, NULL, NULL);
+        /* A reset leaves no TIME_WAIT behind: ports would run out. */
+        setsockopt(fd, SOL_SOCKET, SO_LINGER, &abort_it, sizeof abort_it);
+        close(fd);
+        close(accepted);
+    }
+    qsort(took_ns, (size_t)count, sizeof *took_ns, compare);
+    printf("%llu\n", (unsigned long long)took_ns[count / 2]);
+    free(took_ns);
+    close(listener);
+}
+
+static int read_options(char **words, int count, struct option_call options[])
+{
+    bool after = false;
+    int found = 0;
+
+    for (int i = 0; i < count && found < OPTIONS_MAX; i++) {
+        if (strcmp(words[i], "then") == 0) {
+            after = true;
+        } else if (i + 2 < count) {
+            options[found++] = (struct option_call){.set = words[i][0] == 's',
+                                                    .after = after,
+                                                    .level = atoi(words[i + 1]),
+                                                    .name = atoi(words[i + 2])};
+            i += 2;
+        }
+    }
+    return found;
+}
+
+int main(int argc, char **argv)
+{
+    struct option_call options[OPTIONS_MAX];
+
+    if (argc >= 5 && strcmp(argv[1], "udp") == 0)
+        time_udp(argv[2], argv[3], atol(argv[4]));
+    else if (argc >= 5 && strcmp(argv[1], "lookup") == 0)
+        time_lookup(argv[2], argv[3], atol(argv[4]));
+    else if (argc >= 5 && strcmp(argv[1], "tcp") == 0)
+        time_tcp(argv[2], argv[3], atol(argv[4]), options,
+                 read_options(argv + 5, argc - 5, options));
+    else
+        return 2;
+    return 0;
+}

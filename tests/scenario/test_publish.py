@@ -1,0 +1,77 @@
+"""LD_PRELOAD alone: the first program has the file published, and only once."""
+
+import subprocess
+
+import pytest
+
+import lab
+
+
+@pytest.fixture
+def home(start_redis):
+    """A server at the programs' own address, so that an unsteered connection succeeds too."""
+    return start_redis("home", host="127.0.0.9")
+
+
+def segments(runtime_dir):
+    """The segments in a runtime directory: the files that start with the magic bytes."""
+    return [path for path in runtime_dir.iterdir()
+            if path.is_file() and path.read_bytes()[:7] == b"rdsteer"]
+
+
+def test_a_thousand_programs_that_start_at_once_publish_once(home, start_redis, preload,
+                                                             write_config, redisteer, runtime_dir):
+    east = start_redis("east")
+    config = write_config(lab.service("cache", [home.address], {"east": east.address}))
+    # The starter itself runs without the library: it would publish before its children start.
+    environment = lab.plain_environment()
+    result = subprocess.run(
+        [lab.BUILT_CLIENTS / "many_starts", "1000", "/usr/bin/env",
+         *(f"{key}={value}" for key, value in preload.environment(config).items()
+           if key.startswith(("LD_", "REDISTEER_"))),
+         str(lab.BUILT_CLIENTS / "one_connect"), home.host, str(home.port)],
+        env=environment, capture_output=True, text=True, timeout=120)
+
+    assert (result.stdout, result.stderr) == ("failed 0\n", "")
+    assert len(segments(runtime_dir)) == 1
+    assert len(lab.events(redisteer, config, "config")) == 1
+
+
+def test_the_first_program_is_steered_already(home, start_redis, preload, write_config):
+    east = start_redis("east")
+    config = write_config(lab.service("cache", [home.address], {"east": east.address}))
+    ask = ["redis-cli", "-h", home.host, "-p", home.port, "GET", "name"]
+    assert preload.run(ask, config).stdout == "east\n"
+
+
+def test_a_broken_file_is_tried_once_until_it_changes(home, start_redis, preload, write_config,
+                                                      runtime_dir, tmp_path):
+    east = start_redis("east")
+    config = write_config("service cache {")
+    ask = ["redis-cli", "-h", home.host, "-p", home.port, "GET", "name"]
+    for _ in range(3):
+        assert preload.run(ask, config).stdout == "home\n"
+    assert segments(runtime_dir) == []
+    write_config(lab.service("cache", [home.address], {"east": east.address}))
+    assert preload.run(ask, config).stdout == "east\n"
+
+
+def test_the_publisher_is_no_child_of_the_program(home, start_redis, preload, write_config):
+    """No SIGCHLD, nothing for wait(), no descriptor more than before."""
+    east = start_redis("east")
+    config = write_config(lab.service("cache", [home.address], {"east": east.address}))
+    program = f"""
+import os, signal, socket
+children = []
+signal.signal(signal.SIGCHLD, lambda *_: children.append(1))
+before = sorted(os.listdir("/proc/self/fd"))
+socket.create_connection(("{home.host}", {home.port})).close()
+try:
+    os.waitpid(-1, os.WNOHANG)
+    children.append("wait")
+except ChildProcessError:
+    pass
+print(children, sorted(os.listdir("/proc/self/fd")) == before)
+"""
+    result = preload.run([lab.PYTHON, "-c", program], config)
+    assert (result.stdout, result.stderr) == ("[] True\n", "")
