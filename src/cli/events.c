@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "cli/context.h"
 #include "cli/screen.h"
 #include "cli/when.h"
@@ -22,11 +23,13 @@ struct reader {
 
 static void print_text(const struct event *event)
 {
+    /* "cache/east", but not where "-> east" follows. */
+    bool endpoint = event->endpoint[0] != '\0' && !text_equal(event->endpoint, event->to);
     char when[WHEN_TEXT];
 
     printf("%s %s%s%s %s", when_format(event->wall_ns, when),
-           event->service[0] != '\0' ? event->service : "-", event->endpoint[0] != '\0' ? "/" : "",
-           event->endpoint, event_type_name(event->type));
+           event->service[0] != '\0' ? event->service : "-", endpoint ? "/" : "",
+           endpoint ? event->endpoint : "", event_type_name(event->type));
     if (event->from[0] != '\0' || event->to[0] != '\0')
         printf(" %s -> %s", event->from[0] != '\0' ? event->from : "-",
                event->to[0] != '\0' ? event->to : "-");
