@@ -58,8 +58,7 @@ bool bank_may_have_ip(const struct segment *segment, uint64_t ip_hash)
     const void *head = (const unsigned char *)(const void *)bank + at;
 
     /* Only what this load needs is checked; bank_open() finds out what else is wrong. */
-    return at >= segment->bank_size || load32(head) != 0 ||
-           !sequence_is_still(segment, sequence);
+    return at >= segment->bank_size || load32(head) != 0 || !sequence_is_still(segment, sequence);
 }
 
 static bool open_at(const struct segment *segment, uint64_t sequence, struct bank_view *view)

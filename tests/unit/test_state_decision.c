@@ -288,7 +288,7 @@ struct choice __real_choose(const struct choice_rules *rules, const struct candi
 struct choice __wrap_choose(const struct choice_rules *rules, const struct candidate candidates[],
                             unsigned count, int current, uint64_t now_ns);
 
-static void (*meanwhile)(void);
+static _Thread_local void (*meanwhile)(void);
 static struct service_view *observed;
 
 struct choice __wrap_choose(const struct choice_rules *rules, const struct candidate candidates[],
