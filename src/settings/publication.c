@@ -181,16 +181,14 @@ static void fill_addresses(struct publish_endpoint *endpoint, const struct looku
     }
 }
 
-static int resolve_all(struct draft *draft, const struct place *place,
-                       void (*say)(const char *line))
+static void resolve_all(struct draft *draft, const struct place *place,
+                        void (*say)(const char *line))
 {
     struct segment segment = {0};
     const char *why = NULL;
     bool attached = false;
-    int error = resolve(draft->lookups, draft->endpoint_count);
 
-    if (error)
-        return error;
+    resolve(draft->lookups, draft->endpoint_count);
     for (uint32_t i = 0, at = 0; i < draft->publication.service_count; i++) {
         struct publish_service *service = &draft->publication.services[i];
         for (uint32_t j = 0; j < service->endpoint_count; j++, at++) {
@@ -206,7 +204,6 @@ static int resolve_all(struct draft *draft, const struct place *place,
     }
     if (attached)
         segment_detach(&segment);
-    return 0;
 }
 
 int settings_publish(const struct settings *settings, const struct place *place,
@@ -216,10 +213,10 @@ int settings_publish(const struct settings *settings, const struct place *place,
     const char *why = "not enough memory";
     int error = draft_all(&draft, settings, place);
 
-    if (!error)
-        error = resolve_all(&draft, place, say);
-    if (!error)
+    if (!error) {
+        resolve_all(&draft, place, say);
         error = publish(place, &draft.publication, result, &why);
+    }
     if (error)
         say(why);
     draft_free(&draft);

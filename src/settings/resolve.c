@@ -1,10 +1,12 @@
 #include "settings/resolve.h"
 
-#include <errno.h>
-#include <limits.h>
 #include <netdb.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { THREADS_MAX = 16 };
 
 static int by_bytes(const void *a, const void *b)
 {
@@ -38,51 +40,50 @@ static void take(struct lookup *lookup, const struct addrinfo *found)
     lookup->error = lookup->count ? 0 : EAI_NONAME;
 }
 
-static void wait_for(struct gaicb *request)
-{
-    const struct gaicb *const list[] = {request};
-
-    while (gai_error(request) == EAI_INPROGRESS)
-        gai_suspend(list, 1, NULL);
-}
-
-static int ask(struct lookup *lookups, struct gaicb *requests, struct gaicb **list, size_t count)
+static void look_up(struct lookup *lookup)
 {
     static const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-    size_t asked = 0;
+    struct addrinfo *found = NULL;
 
-    for (size_t i = 0; i < count; i++) {
-        struct lookup *lookup = &lookups[i];
-        if (address_parse_ip(lookup->host, &lookup->addresses[0]) == 0) {
-            lookup->addresses[0].port = lookup->port;
-            lookup->count = 1;
-            continue;
-        }
-        requests[i] = (struct gaicb){.ar_name = lookup->host, .ar_request = &hints};
-        list[asked++] = &requests[i];
+    if (address_parse_ip(lookup->host, &lookup->addresses[0]) == 0) {
+        lookup->addresses[0].port = lookup->port;
+        lookup->count = 1;
+        return;
     }
-    if (asked && getaddrinfo_a(GAI_NOWAIT, list, (int)asked, NULL) == EAI_MEMORY)
-        return -ENOMEM;
-    for (size_t i = 0; i < count; i++) {
-        if (!requests[i].ar_name)
-            continue;
-        wait_for(&requests[i]);
-        lookups[i].error = gai_error(&requests[i]);
-        if (!lookups[i].error)
-            take(&lookups[i], requests[i].ar_result);
-        if (requests[i].ar_result)
-            freeaddrinfo(requests[i].ar_result);
-    }
-    return 0;
+    lookup->error = getaddrinfo(lookup->host, NULL, &hints, &found);
+    if (lookup->error)
+        return;
+    take(lookup, found);
+    freeaddrinfo(found);
 }
 
-int resolve(struct lookup *lookups, size_t count)
-{
-    struct gaicb *requests = calloc(count + 1, sizeof(*requests));
-    struct gaicb **list = calloc(count + 1, sizeof(struct gaicb *));
-    int error = requests && list ? ask(lookups, requests, list, count) : -ENOMEM;
+struct queue {
+    struct lookup *lookups;
+    size_t count;
+    atomic_size_t next; /* relaxed: each index goes to one thread, and join publishes the results */
+};
 
-    free(list);
-    free(requests);
-    return error;
+static void *work(void *argument)
+{
+    struct queue *queue = argument;
+    size_t next;
+
+    while ((next = atomic_fetch_add_explicit(&queue->next, 1, memory_order_relaxed)) < queue->count)
+        look_up(&queue->lookups[next]);
+    return NULL;
+}
+
+void resolve(struct lookup *lookups, size_t count)
+{
+    struct queue queue = {.lookups = lookups, .count = count};
+    pthread_t threads[THREADS_MAX];
+    size_t started = 0;
+
+    /* Fewer threads than wanted only take longer: this one works too. */
+    while (started < THREADS_MAX && started + 1 < count &&
+           pthread_create(&threads[started], NULL, work, &queue) == 0)
+        started++;
+    work(&queue);
+    while (started > 0)
+        pthread_join(threads[--started], NULL);
 }

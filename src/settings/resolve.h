@@ -15,7 +15,7 @@ struct lookup {
     struct address addresses[ADDRESSES_MAX];
 };
 
-/* Waits for all of them. 0 or -ENOMEM. */
-int resolve(struct lookup *lookups, size_t count);
+/* Looks up all of them, in a few threads that have ended when it returns. */
+void resolve(struct lookup *lookups, size_t count);
 
 #endif
