@@ -85,7 +85,6 @@ int overview_read(const struct segment *segment, struct overview **out)
 
     if (overview == NULL)
         return -ENOMEM;
-    overview->published = true;
     for (int i = 0; error == -EAGAIN && i < TRIES; i++) {
         error = read_once(segment, overview);
         if (error == -EAGAIN)

@@ -26,7 +26,6 @@ struct service_row {
 };
 
 struct overview {
-    bool published; /* false: made from the file; endpoints are in their first state */
     struct bank front;
     uint64_t now_ns;  /* CLOCK_BOOTTIME */
     uint64_t wall_ns; /* the same moment for people */
