@@ -10,6 +10,7 @@ import difflib
 import json
 import os
 import pathlib
+import random
 import re
 import shutil
 import signal
@@ -60,12 +61,14 @@ def difference(kernel, other):
 
 
 def free_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
+    """Below the ports that the kernel hands out, or a client elsewhere might take one meanwhile."""
+    ports = []
+    while len(ports) < count:
+        port = random.SystemRandom().randrange(10000, 32000)
+        with socket.socket(socket.AF_INET6) as both_families:
+            with contextlib.suppress(OSError):
+                both_families.bind(("::", port))
+                ports.append(port)
     return ports
 
 
