@@ -75,7 +75,7 @@ HOOK_CASE(wild_pointer_gives_efault)
         say_connect("wild, IPv4 socket", four, wild_pointer(), lengths[i]);
         say_connect("wild, IPv6 socket", six, wild_pointer(), lengths[i]);
         say_connect("NULL", four, low, lengths[i]);
-        say_connect("low", four, (char *)low + 8, lengths[i]);
+        say_connect("low", four, (void *)(uintptr_t)8, lengths[i]);
         say_connect("high", four, (void *)(UINTPTR_MAX - 7), lengths[i]);
         say_connect("wild, pipe", pipe_ends[0], wild_pointer(), lengths[i]);
     }
