@@ -79,13 +79,13 @@ static void put_endpoint(struct table *table, const struct overview *overview,
     table_row(table);
     table_cell(table, active ? BOLD : PLAIN, "%s %s", active ? "*" : " ", row->labels[i].name);
     table_cell(table, PLAIN, "%s%s", row->addresses[i],
-               row->view.endpoints[i].address_count == 0 ? " (does not resolve)" : "");
+               row->endpoints[i].address_count == 0 ? " (does not resolve)" : "");
     put_health(table, row->candidates[i].health);
     put_breaker(table, overview, row, i);
     table_number(table, PLAIN, "%g", row->candidates[i].weight_milli / 1000.0);
     put_eligible(table, overview, row, i);
     table_number(table, PLAIN, "%" PRIu64,
-                 status_connections(&row->view.endpoints[i], connections));
+                 status_connections(&row->endpoints[i], connections));
     table_number(table, PLAIN, "%" PRIu64, load_relaxed(&live->connects[OUTCOME_OK]));
     table_number(table, failed > 0 ? YELLOW : PLAIN, "%" PRIu64, failed);
     put_last_error(table, overview, live);

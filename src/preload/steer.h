@@ -20,12 +20,16 @@
  */
 static inline bool steer_wanted(const struct sockaddr *address, socklen_t length)
 {
-    const struct segment *segment = shim_segment(CALLER_SOCKET);
+    const struct segment *segment;
     uint64_t hash;
 
-    return segment && length >= sizeof(struct sockaddr_in) &&
-           length <= sizeof(struct sockaddr_storage) && readable(address, length) &&
-           address_hash_sockaddr(address, length, &hash) && bank_may_have_ip(segment, hash);
+    if (length < sizeof(struct sockaddr_in) || length > sizeof(struct sockaddr_storage) ||
+        !readable(address, length))
+        return false;
+    if (!address_hash_sockaddr(address, length, &hash))
+        return address->sa_family == AF_UNSPEC; /* the socket is taken out of its connection */
+    segment = shim_segment(CALLER_SOCKET);
+    return segment && bank_may_have_ip(segment, hash);
 }
 
 /*

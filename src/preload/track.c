@@ -99,3 +99,10 @@ bool track_settle(int fd, uint64_t cookie)
                                                    (state & ~UINT64_C(0xff)) | SETTLED,
                                                    memory_order_relaxed, memory_order_relaxed);
 }
+
+void track_forget(int fd, uint64_t cookie)
+{
+    if (fd >= 0 && cookie != 0)
+        atomic_compare_exchange_strong_explicit(&slot_of(fd)->cookie, &cookie, 0,
+                                                memory_order_relaxed, memory_order_relaxed);
+}

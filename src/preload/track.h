@@ -43,4 +43,7 @@ bool track_find(int fd, uint64_t cookie, struct tracked *out);
 /* True for exactly one caller per track_begin(): the one that may record the outcome. */
 bool track_settle(int fd, uint64_t cookie);
 
+/* The socket is nobody's business any more; a newer one under this number stays. */
+void track_forget(int fd, uint64_t cookie);
+
 #endif

@@ -9,7 +9,7 @@
 #include "state/fence.h"
 #include "state/live.h"
 
-enum { DECIDE_ROUNDS = 4 };
+enum { DECIDE_ROUNDS = 4, READ_TRIES = 3 };
 
 bool service_read(const struct bank_view *view, uint32_t index, struct service_view *out)
 {
@@ -23,13 +23,29 @@ bool service_read(const struct bank_view *view, uint32_t index, struct service_v
     if (!out->live)
         return false;
     for (uint32_t i = 0; i < out->count; i++) {
-        if (!bank_endpoint(view, out->first_endpoint + i, &out->endpoints[i]))
+        if (!bank_brief(view, out->first_endpoint + i, &out->endpoints[i]))
             return false;
         out->endpoint_live[i] = segment_endpoint(view->segment, out->endpoints[i].slot);
         if (!out->endpoint_live[i])
             return false;
     }
     return true;
+}
+
+bool service_endpoint(const struct service_view *service, uint32_t index,
+                      struct endpoint_settings *out)
+{
+    struct bank_view view;
+
+    for (int tries = 0; index < service->count && tries < READ_TRIES; tries++) {
+        if (!bank_open(service->segment, &view) ||
+            !bank_endpoint(&view, service->first_endpoint + index, out))
+            return false;
+        if (bank_valid(&view))
+            return out->slot == service->endpoints[index].slot &&
+                   out->generation == service->endpoints[index].generation;
+    }
+    return false;
 }
 
 enum service_mode service_mode(const struct service_view *service, uint64_t now_ns)
@@ -62,6 +78,12 @@ static enum admin admin_of(const struct endpoint_live *live)
     return admin <= ADMIN_MAINT ? (enum admin)admin : ADMIN_READY;
 }
 
+/* A deadline further ahead than the rules put it is of a clock that is not the host's: passed. */
+static uint64_t believable(uint64_t deadline_ns, uint64_t most_ns, uint64_t now_ns)
+{
+    return deadline_ns > now_ns && deadline_ns - now_ns > most_ns ? 0 : deadline_ns;
+}
+
 static void fill_candidates(const struct service_view *service, struct candidate out[ENDPOINTS_MAX],
                             uint64_t now_ns)
 {
@@ -69,7 +91,8 @@ static void fill_candidates(const struct service_view *service, struct candidate
         const struct endpoint_live *live = service->endpoint_live[i];
 
         out[i] = (struct candidate){
-            .grace_until_ns = load_relaxed(&live->grace_until_ns),
+            .grace_until_ns = believable(load_relaxed(&live->grace_until_ns),
+                                         service->settings.failover.grace_ns, now_ns),
             .weight_milli = service->endpoints[i].weight_milli,
             .health = health_of(live),
             .breaker = breaker_state(&live->breaker, &service->settings.breaker, now_ns),
@@ -122,7 +145,7 @@ static void start_grace(const struct service_view *service, uint32_t index, uint
     uint64_t wanted = now_ns + service->settings.failover.grace_ns;
     uint64_t old = load_relaxed(until);
 
-    while (old < wanted)
+    while (believable(old, service->settings.failover.grace_ns, now_ns) < wanted)
         if (atomic_compare_exchange_weak_explicit(until, &old, wanted, memory_order_relaxed,
                                                   memory_order_relaxed))
             return;

@@ -5,9 +5,9 @@
  *   service.active   {epoch:32, 0:16, slot+1:16}; by CAS, epoch + 1 each time; slot+1 = 0: none.
  *   service.mode     {until_ms:48 (CLOCK_BOOTTIME, 0 = no end), mode:16}; 0: as configured. Last
  *                    writer wins: it is the operator.
- *   last_switch      {from+1:16, to+1:16, reason:16, epoch:16}, last_switch_ms {wall ms:48, epoch:16}:
- *                    written by the winner of the CAS on `active`; a reader believes them when the
- *                    epochs agree.
+ *   last_switch      {from+1:16, to+1:16, reason:16, epoch:16}, last_switch_ms {wall ms:48,
+ * epoch:16}: written by the winner of the CAS on `active`; a reader believes them when the epochs
+ * agree.
  */
 #ifndef STATE_LIVE_H
 #define STATE_LIVE_H
@@ -38,7 +38,8 @@ struct last_switch {
     enum choice_reason reason;
 };
 void last_switch_write(struct service_live *live, struct last_switch what, uint32_t epoch);
-bool last_switch_read(const struct service_live *live, struct last_switch *out); /* false: none yet */
+bool last_switch_read(const struct service_live *live,
+                      struct last_switch *out); /* false: none yet */
 
 uint64_t last_error_pack(int error, uint64_t wall_ns);
 int last_error_unpack(uint64_t word, uint64_t *wall_ms); /* the errno, 0 = none yet */

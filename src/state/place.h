@@ -20,9 +20,9 @@ struct place {
     char directory[PATH_TEXT];
     char instance[INSTANCE_TEXT];
     char segment[PATH_TEXT + 128]; /* the segment itself */
-    char lock[PATH_TEXT + 128];    /* whoever writes the segment holds flock() on it; never unlinked */
-    char start[PATH_TEXT + 128];   /* whoever has the file published for a program holds flock() */
-    char failed[PATH_TEXT + 128];  /* left by a publication that failed; holds the file's stamp */
+    char lock[PATH_TEXT + 128]; /* whoever writes the segment holds flock() on it; never unlinked */
+    char start[PATH_TEXT + 128];  /* whoever has the file published for a program holds flock() */
+    char failed[PATH_TEXT + 128]; /* left by a publication that failed; holds the file's stamp */
 };
 
 /* The environment, as far as it matters here; NULL = not set. */

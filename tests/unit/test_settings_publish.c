@@ -42,7 +42,7 @@ static enum publish_result publish_text(const struct place *place, const char *t
     ck_assert_msg(settings_parse(text, strlen(text), &settings, &complaints) == 0, "%s",
                   complaints.list[0].text);
     text_copy(settings->path, sizeof(settings->path), "/x.conf");
-    ck_assert_msg(settings_publish(settings, place, &result, say) == 0, "%s", said[0]);
+    ck_assert_msg(settings_publish(settings, place, 0, &result, say) == 0, "%s", said[0]);
     settings_free(settings);
     return result;
 }
