@@ -34,6 +34,7 @@ _Static_assert(UNTIL_SHIFT + UNTIL_BITS == 64, "the fields fill the word");
 _Static_assert(BREAKER_HALF_OPEN < 1 << KIND_BITS, "a kind fits");
 
 enum { OPEN_JITTER = 1000 }; /* +-10 % */
+#define HOLD_MOST_NS (600 * NS_PER_S) /* no connect.timeout is that long */
 
 struct state {
     enum breaker_state kind;
@@ -292,7 +293,7 @@ bool breaker_trial_begin(struct breaker *breaker, const struct breaker_rules *ru
         uint64_t seen = load_relaxed(&breaker->tokens[i]);
 
         /* Relaxed: a token guards no data, only how many hold one. */
-        if (!is_ahead(seen, hold_ns, now_ns) &&
+        if (!is_ahead(seen, HOLD_MOST_NS, now_ns) &&
             atomic_compare_exchange_strong_explicit(&breaker->tokens[i], &seen, deadline_ns,
                                                     memory_order_relaxed, memory_order_relaxed)) {
             *token = token_name(i, deadline_ns);

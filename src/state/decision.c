@@ -78,10 +78,16 @@ static enum admin admin_of(const struct endpoint_live *live)
     return admin <= ADMIN_MAINT ? (enum admin)admin : ADMIN_READY;
 }
 
-/* A deadline further ahead than the rules put it is of a clock that is not the host's: passed. */
-static uint64_t believable(uint64_t deadline_ns, uint64_t most_ns, uint64_t now_ns)
+/*
+ * A grace far longer than the rules give is of a clock that is not the host's: over. Twice as long is
+ * believed, because `now` may be a little old.
+ */
+static uint64_t grace_until(const struct service_view *service, const struct endpoint_live *live,
+                            uint64_t now_ns)
 {
-    return deadline_ns > now_ns && deadline_ns - now_ns > most_ns ? 0 : deadline_ns;
+    uint64_t until = load_relaxed(&live->grace_until_ns);
+
+    return until > now_ns && until - now_ns > 2 * service->settings.failover.grace_ns ? 0 : until;
 }
 
 static void fill_candidates(const struct service_view *service, struct candidate out[ENDPOINTS_MAX],
@@ -91,8 +97,7 @@ static void fill_candidates(const struct service_view *service, struct candidate
         const struct endpoint_live *live = service->endpoint_live[i];
 
         out[i] = (struct candidate){
-            .grace_until_ns = believable(load_relaxed(&live->grace_until_ns),
-                                         service->settings.failover.grace_ns, now_ns),
+            .grace_until_ns = grace_until(service, live, now_ns),
             .weight_milli = service->endpoints[i].weight_milli,
             .health = health_of(live),
             .breaker = breaker_state(&live->breaker, &service->settings.breaker, now_ns),
@@ -141,13 +146,13 @@ struct choice service_choice(const struct service_view *service, uint64_t now_ns
 /* Grace only ever grows: whoever reports late with an old `now` cannot shorten it. */
 static void start_grace(const struct service_view *service, uint32_t index, uint64_t now_ns)
 {
-    atomic_u64 *until = &service->endpoint_live[index]->grace_until_ns;
+    struct endpoint_live *live = service->endpoint_live[index];
     uint64_t wanted = now_ns + service->settings.failover.grace_ns;
-    uint64_t old = load_relaxed(until);
+    uint64_t old = load_relaxed(&live->grace_until_ns);
 
-    while (believable(old, service->settings.failover.grace_ns, now_ns) < wanted)
-        if (atomic_compare_exchange_weak_explicit(until, &old, wanted, memory_order_relaxed,
-                                                  memory_order_relaxed))
+    while (grace_until(service, live, now_ns) < wanted)
+        if (atomic_compare_exchange_weak_explicit(&live->grace_until_ns, &old, wanted,
+                                                  memory_order_relaxed, memory_order_relaxed))
             return;
 }
 
