@@ -40,6 +40,7 @@ static struct {
     char config[PATH_TEXT]; /* $REDISTEER_CONFIG, or "" to search */
     char xdg_config[PATH_TEXT];
     char runtime_dir[PATH_TEXT];
+    char log[PATH_TEXT + 32]; /* "REDISTEER_LOG=…", or "" */
     char instance[INSTANCE_TEXT];
     char program[2][PROGRAM_TEXT]; /* base names: as called, as installed */
 } environment;
@@ -90,12 +91,16 @@ static bool keep_path(char to[static PATH_TEXT], const char *name)
 static bool read_environment(void)
 {
     const char *disable = getenv("REDISTEER_DISABLE");
+    const char *log = getenv("REDISTEER_LOG");
     char exe[PATH_TEXT] = "";
     ssize_t length;
 
     if (disable && *disable && !text_equal(disable, "0"))
         return false;
-    log_open(getenv("REDISTEER_LOG"));
+    log_open(log);
+    if (log)
+        text_format(environment.log, sizeof(environment.log), "REDISTEER_LOG=%s", log);
+    spawn_environment(environment.log);
     if (!keep_path(environment.config, "REDISTEER_CONFIG") ||
         !keep(environment.xdg_config, sizeof(environment.xdg_config), "XDG_CONFIG_HOME") ||
         !keep(environment.runtime_dir, sizeof(environment.runtime_dir), "REDISTEER_RUNTIME_DIR") ||
@@ -283,30 +288,6 @@ static enum attempt_end attach(bool may_spawn)
     return ATTACHED;
 }
 
-/*
- * Attaches with signals blocked and cancellation off: neither a handler's siglongjmp nor a
- * cancelled thread may leave `attaching` taken for ever. Under `attaching`.
- */
-static const struct segment *attach_undisturbed(enum shim_caller caller)
-{
-    static const unsigned retry_ms[] = {
-        [ATTACHED] = 0, [FAILED_HERE] = RETRY_MS, [NOT_FROM_HERE] = ELSEWHERE_RETRY_MS};
-    bool may_spawn = process_may_spawn(caller == CALLER_RESOLVER);
-    enum attempt_end end;
-    sigset_t all, before;
-    int cancellable;
-
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancellable);
-    sigfillset(&all);
-    sigprocmask(SIG_BLOCK, &all, &before);
-    end = attach(may_spawn);
-    if (end != ATTACHED)
-        store_relaxed(&next_try_ns, clock_coarse_ns() + retry_ms[end] * NS_PER_MS);
-    sigprocmask(SIG_SETMASK, &before, NULL);
-    pthread_setcancelstate(cancellable, NULL);
-    return end == ATTACHED ? &segments[segment_count - 1] : NULL;
-}
-
 /* Waits for the thread that is attaching; a hook within that thread's own call goes on unsteered.
  */
 static const struct segment *await_other_thread(uintptr_t self)
@@ -330,55 +311,59 @@ static bool may_try(void)
     return clock_coarse_ns() >= load_relaxed(&next_try_ns) && process_is_ours();
 }
 
-static bool take_attaching(uintptr_t self)
+/*
+ * Attaches, or waits for the thread that does. Signals are blocked and cancellation is off from
+ * before `attaching` is taken until after it is released: neither a handler's siglongjmp nor a
+ * cancelled thread may leave it taken for ever.
+ */
+static const struct segment *attach_undisturbed(enum shim_caller caller)
 {
-    uintptr_t nobody = 0;
+    static const unsigned retry_ms[] = {
+        [ATTACHED] = 0, [FAILED_HERE] = RETRY_MS, [NOT_FROM_HERE] = ELSEWHERE_RETRY_MS};
+    bool may_spawn = process_may_spawn(caller == CALLER_RESOLVER);
+    uintptr_t self = (uintptr_t)&errno, nobody = 0;
+    enum attempt_end end;
+    sigset_t all, before;
+    int cancellable;
+    bool taken;
 
-    return atomic_compare_exchange_strong_explicit(&attaching, &nobody, self, memory_order_acquire,
-                                                   memory_order_relaxed);
-}
-
-static void release_attaching(void)
-{
-    atomic_store_explicit(&attaching, 0, memory_order_release);
+    sigfillset(&all);
+    sigprocmask(SIG_BLOCK, &all, &before);
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancellable);
+    taken = atomic_compare_exchange_strong_explicit(&attaching, &nobody, self, memory_order_acquire,
+                                                    memory_order_relaxed);
+    if (taken) {
+        end = attach(may_spawn);
+        if (end == ATTACHED)
+            atomic_store_explicit(&shim_current, &segments[segment_count - 1],
+                                  memory_order_release);
+        else
+            store_relaxed(&next_try_ns, clock_coarse_ns() + retry_ms[end] * NS_PER_MS);
+        atomic_store_explicit(&attaching, 0, memory_order_release);
+    }
+    pthread_setcancelstate(cancellable, NULL);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    return taken ? atomic_load_explicit(&shim_current, memory_order_acquire)
+                 : await_other_thread(self);
 }
 
 const struct segment *shim_attach(enum shim_caller caller)
 {
     int saved = errno;
-    uintptr_t self = (uintptr_t)&errno;
-    const struct segment *segment;
+    const struct segment *segment = started() && may_try() ? attach_undisturbed(caller) : NULL;
 
-    if (!started() || !may_try()) {
-        errno = saved;
-        return NULL;
-    }
-    if (take_attaching(self)) {
-        segment = atomic_load_explicit(&shim_current, memory_order_relaxed);
-        if (!segment)
-            segment = attach_undisturbed(caller);
-        atomic_store_explicit(&shim_current, segment, memory_order_release);
-        release_attaching();
-    } else {
-        segment = await_other_thread(self);
-    }
     errno = saved;
     return segment;
 }
 
 const struct segment *shim_segment_in_force(enum shim_caller caller)
 {
-    const struct segment *segment = shim_segment(caller), *newer = NULL;
+    const struct segment *segment = shim_segment(caller);
     int saved = errno;
 
-    if (!segment || !segment_superseded(segment) || !may_try())
-        return segment;
-    if (take_attaching((uintptr_t)&errno)) {
-        newer = attach_undisturbed(caller); /* else the old one still steers */
-        if (newer)
-            atomic_store_explicit(&shim_current, newer, memory_order_release);
-        release_attaching();
-    }
+    /* A superseded segment still steers until there is another. */
+    if (segment && segment_superseded(segment) && may_try())
+        segment = attach_undisturbed(caller);
     errno = saved;
-    return newer ? newer : segment;
+    return segment;
 }

@@ -47,6 +47,13 @@ struct errand {
 /* How it ended. A bad file has left a marker that holds until the file changes. */
 enum end { DONE, BAD_FILE, NO_LUCK };
 
+static const char *log_variable;
+
+void spawn_environment(const char *variable)
+{
+    log_variable = variable;
+}
+
 static int publisher(void *argument)
 {
     const struct errand *errand = argument;
@@ -144,7 +151,8 @@ static bool clone_is_harmless(void)
 
 static enum end run(const struct place *place, const char *config, unsigned wait_ms)
 {
-    static const char *const variables[] = {"PATH=/usr/bin:/bin:/usr/sbin:/sbin", NULL};
+    const char *const variables[] = {"PATH=/usr/bin:/bin:/usr/sbin:/sbin",
+                                     log_variable && log_variable[0] ? log_variable : NULL, NULL};
     char program[PATH_TEXT];
     const char *const arguments[] = {
         "redisteer",     "publish",       "--config",       config, "--instance",
@@ -230,7 +238,7 @@ static bool run_noted(int lock, const struct place *place, const char *config, u
 }
 
 /* Waits until the publisher's lock is free: then the segment is there, or its publisher failed. */
-static bool await_publisher(int lock, unsigned wait_ms)
+static bool await_publisher(const struct place *place, int lock, unsigned wait_ms)
 {
     const struct timespec tick = {0, TICK_MS * NS_PER_MS};
     uint64_t deadline = clock_boot_ns() + wait_ms * NS_PER_MS;
@@ -240,7 +248,7 @@ static bool await_publisher(int lock, unsigned wait_ms)
             return true;
         nanosleep(&tick, NULL);
     }
-    return false;
+    return access(place->segment, F_OK) == 0;
 }
 
 bool spawn_publisher(const struct place *place, const char *config, bool missing, unsigned wait_ms)
@@ -257,7 +265,10 @@ bool spawn_publisher(const struct place *place, const char *config, bool missing
         done = (missing && access(place->segment, F_OK) == 0) ||
                run_noted(lock, place, config, wait_ms);
     else
-        done = await_publisher(lock, wait_ms);
+        done = await_publisher(place, lock, wait_ms);
+    /* A child forked meanwhile has the descriptor, too; the lock must not live as long as it does.
+     */
+    flock(lock, LOCK_UN);
     close(lock);
     return done;
 }

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -94,8 +95,10 @@ ssize_t steer(int fd, const struct attempt *attempt)
     struct address destination;
     struct journey journey;
     enum service_mode mode;
+    sa_family_t family;
 
-    if (attempt->address->sa_family == AF_UNSPEC) {
+    memcpy(&family, &attempt->address->sa_family, sizeof(family)); /* may be unaligned */
+    if (family == AF_UNSPEC) {
         told_reset(fd);
         goto pass_through;
     }
@@ -110,7 +113,7 @@ ssize_t steer(int fd, const struct attempt *attempt)
     }
     journey.fd = fd;
     journey.attempt = attempt;
-    journey.family = attempt->address->sa_family;
+    journey.family = family;
     journey.now_ns = clock_boot_ns();
     mode = service_mode(&journey.service, journey.now_ns);
     if (mode == MODE_OFF)

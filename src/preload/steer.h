@@ -5,6 +5,7 @@
 #define PRELOAD_STEER_H
 
 #include <stdbool.h>
+#include <string.h>
 #include <sys/types.h>
 
 #include "base/address.h"
@@ -12,6 +13,14 @@
 #include "preload/readable.h"
 #include "preload/shim.h"
 #include "state/bank.h"
+
+static inline bool is_unspecified(const struct sockaddr *address)
+{
+    sa_family_t family;
+
+    memcpy(&family, &address->sa_family, sizeof(family)); /* the program's may be unaligned */
+    return family == AF_UNSPEC;
+}
 
 /*
  * [hook] The first, cheap question: could this destination be ours? False for nearly every call:
@@ -27,7 +36,7 @@ static inline bool steer_wanted(const struct sockaddr *address, socklen_t length
         !readable(address, length))
         return false;
     if (!address_hash_sockaddr(address, length, &hash))
-        return address->sa_family == AF_UNSPEC; /* the socket is taken out of its connection */
+        return is_unspecified(address); /* the socket is taken out of its connection */
     segment = shim_segment(CALLER_SOCKET);
     return segment && bank_may_have_ip(segment, hash);
 }

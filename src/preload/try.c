@@ -103,6 +103,10 @@ static enum progress try_address(struct journey *journey, const struct address *
     socklen_t length;
 
     address_to_sockaddr(to, journey->family, &address, &length);
+    /* A longer one than needed is as the program wrote it: the kernel may judge a socket of another
+     * family by that. */
+    if (journey->attempt->length > length && journey->attempt->length <= sizeof(address))
+        length = journey->attempt->length;
     if (journey->family == AF_INET6 && address_is_v4(to))
         journey->no_native = true;
     if (journey->calls++ > 0)
