@@ -131,7 +131,8 @@ ssize_t steer(int fd, const struct attempt *attempt)
     if (!journey.options.is_tcp)
         goto pass_through;
     journey.ours = process_is_ours();
-    journey.no_native = journey.asked_v6_only = journey.v6_only = journey.lost = false;
+    journey.no_native = journey.asked_v6_only = journey.v6_only = false;
+    journey.lost = journey.hung_up = false;
     journey.nonblocking = -1;
     journey.tried = journey.out_of_reach = 0;
     journey.attempts = journey.calls = journey.rounds = 0;

@@ -1,6 +1,7 @@
 /* try: one endpoint, its addresses one after the other, and the record of what came of it. */
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -11,6 +12,8 @@
 #include "preload/track.h"
 
 #define AT_ONCE_NS (100 * NS_PER_MS)
+
+enum { SECOND_LOOK_MS = 2 }; /* a hundredth of what "lasting" means to track_follows() */
 
 static void log_attempt(const struct journey *journey, unsigned index, const struct address *to,
                         uint64_t started_ns)
@@ -26,7 +29,8 @@ static void log_attempt(const struct journey *journey, unsigned index, const str
              (unsigned long long)((journey->now_ns - started_ns) / NS_PER_US));
 }
 
-static void begin_tracking(struct journey *journey, unsigned index, uint64_t started_ns)
+/* True: this connection takes the place of one to the same endpoint that was meant to last. */
+static bool begin_tracking(struct journey *journey, unsigned index, uint64_t started_ns)
 {
     const struct endpoint_brief *endpoint = &journey->service.endpoints[index];
     struct tracked tracked = {
@@ -37,8 +41,13 @@ static void begin_tracking(struct journey *journey, unsigned index, uint64_t sta
         .generation = endpoint->generation,
     };
 
-    if (journey->ours)
-        track_begin(journey->fd, &tracked);
+    bool follows;
+
+    if (!journey->ours)
+        return false;
+    follows = track_follows(journey->fd, &tracked);
+    track_begin(journey->fd, &tracked);
+    return follows;
 }
 
 /* The endpoint's attempt is decided; unless another thread's getsockopt() was told first. */
@@ -87,9 +96,25 @@ static bool refused_already(struct journey *journey, bool more_addresses)
  * connect() answers ECONNRESET only when this host shuts the socket under it: a RST to a SYN is
  * ECONNREFUSED. The program has cancelled its own call, and the endpoint is not to blame.
  */
-static bool was_cancelled(int error)
+static bool was_cancelled(const struct journey *journey)
 {
-    return error == ECONNRESET || error == EPIPE;
+    return !journey->hung_up && (journey->error == ECONNRESET || journey->error == EPIPE);
+}
+
+/*
+ * A dying server's kernel resets its connections before it closes the listening socket, and a quick
+ * client that connects anew in between is taken into a queue that nobody serves: it would lose a
+ * second connection within the same few milliseconds. So a connection that follows a lasting one is
+ * given that long to prove itself, if there is somewhere else to go.
+ */
+static bool hangs_up(struct journey *journey)
+{
+    struct pollfd poll_fd = {.fd = journey->fd, .events = POLLIN | POLLRDHUP};
+
+    return journey->attempts < journey->service.settings.retry.attempts &&
+           pick_other(journey, journey->tried, false) >= 0 &&
+           poll(&poll_fd, 1, SECOND_LOOK_MS) == 1 && poll_fd.revents & (POLLERR | POLLHUP) &&
+           try_is_still_ours(journey) && socket_state(journey->fd) == TCP_CLOSE;
 }
 
 /*
@@ -135,7 +160,7 @@ bool try_worth_another(const struct journey *journey)
 {
     enum outcome outcome = outcome_of(journey->error);
 
-    return !journey->lost && outcome != OUTCOME_LOCAL && !was_cancelled(journey->error) &&
+    return !journey->lost && outcome != OUTCOME_LOCAL && !was_cancelled(journey) &&
            journey->service.settings.retry.errors & OUTCOME_BIT(outcome);
 }
 
@@ -150,7 +175,9 @@ enum progress try_endpoint(struct journey *journey, unsigned index)
     uint64_t timeout_ns = journey->service.settings.connect.timeout_ns;
     uint64_t started_ns = journey->now_ns, now_ns = started_ns;
     enum progress progress = OUT_OF_REACH;
+    bool follows = false;
 
+    journey->hung_up = false;
     journey->tried |= UINT32_C(1) << index;
     if (count == 0) {
         journey->out_of_reach |= UINT32_C(1) << index;
@@ -161,7 +188,7 @@ enum progress try_endpoint(struct journey *journey, unsigned index)
         count_up(&journey->service.endpoint_live[index]->steered);
     for (unsigned i = 0; i < count; i++) {
         now_ns = journey->now_ns;
-        begin_tracking(journey, index, now_ns);
+        follows = begin_tracking(journey, index, now_ns) || follows;
         progress =
             try_address(journey, &addresses[i], timeout_ns - (now_ns - started_ns), i + 1 < count);
         log_attempt(journey, index, &addresses[i], now_ns);
@@ -170,7 +197,15 @@ enum progress try_endpoint(struct journey *journey, unsigned index)
             journey->now_ns - started_ns >= timeout_ns)
             break;
     }
-    if (progress == CONNECTED || (progress == FAILED && !was_cancelled(journey->error)))
+    if (progress == CONNECTED && follows && hangs_up(journey)) {
+        socket_take_error(journey->fd);
+        journey->now_ns = clock_boot_ns();
+        journey->hung_up = true;
+        journey->result = -1;
+        journey->error = ECONNRESET;
+        progress = FAILED;
+    }
+    if (progress == CONNECTED || (progress == FAILED && !was_cancelled(journey)))
         record(journey, index, progress == FAILED ? journey->error : 0, started_ns);
     return progress;
 }
