@@ -8,7 +8,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "base/text.h"
 #include "preload/symbols.h"
 
 /* glibc's pthread_atfork() is a static wrapper of this; musl exports pthread_atfork() itself. */
@@ -78,31 +77,29 @@ static bool in_signal_handler(void)
     return false;
 }
 
-/* The number of seccomp filters that /proc tells of, -1 when it does not. */
+/* The number of seccomp filters that /proc tells of, -1 when it does not. Read bit by bit: the
+ * stack may be a signal handler's. */
 static long seccomp_filters(const char *path)
 {
-    char text[4096];
+    static const char label[] = "\nSeccomp_filters:\t";
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t length = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-    static const char label[] = "Seccomp_filters:";
+    size_t matched = 0;
+    ssize_t length;
+    long count = -1;
+    char text[256];
 
+    while (fd >= 0 && (length = read(fd, text, sizeof(text))) > 0)
+        for (const char *c = text; c < text + length; c++) {
+            if (label[matched])
+                matched = *c == label[matched] ? matched + 1 : *c == '\n';
+            else if (*c >= '0' && *c <= '9')
+                count = (count < 0 ? 0 : count * 10) + (*c - '0');
+            else
+                matched = 0;
+        }
     if (fd >= 0)
         close(fd);
-    if (length <= 0)
-        return -1;
-    text[length] = '\0';
-    for (char *line = text; *line; line++) {
-        if ((line == text || line[-1] == '\n') && text_starts(line, label)) {
-            long count = 0;
-
-            for (line += sizeof(label) - 1; *line == ' ' || *line == '\t'; line++)
-                ;
-            for (; *line >= '0' && *line <= '9'; line++)
-                count = count * 10 + (*line - '0');
-            return count;
-        }
-    }
-    return -1;
+    return count;
 }
 
 /* A container gives all its processes the same filters, which refuse and do not kill. */

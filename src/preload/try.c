@@ -13,7 +13,7 @@
 
 #define AT_ONCE_NS (100 * NS_PER_MS)
 
-enum { SECOND_LOOK_MS = 2 }; /* a hundredth of what "lasting" means to track_follows() */
+enum { SECOND_LOOK_MS = 5 }; /* a hundredth of what "lasting" means to track_follows() */
 
 static void log_attempt(const struct journey *journey, unsigned index, const struct address *to,
                         uint64_t started_ns)
