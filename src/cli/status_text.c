@@ -84,8 +84,7 @@ static void put_endpoint(struct table *table, const struct overview *overview,
     put_breaker(table, overview, row, i);
     table_number(table, PLAIN, "%g", row->candidates[i].weight_milli / 1000.0);
     put_eligible(table, overview, row, i);
-    table_number(table, PLAIN, "%" PRIu64,
-                 status_connections(&row->endpoints[i], connections));
+    table_number(table, PLAIN, "%" PRIu64, status_connections(&row->endpoints[i], connections));
     table_number(table, PLAIN, "%" PRIu64, load_relaxed(&live->connects[OUTCOME_OK]));
     table_number(table, failed > 0 ? YELLOW : PLAIN, "%" PRIu64, failed);
     put_last_error(table, overview, live);

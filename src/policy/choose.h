@@ -3,8 +3,8 @@
  * the endpoints' states and the time; whoever has new evidence may run it. [hook]
  *
  * Eligible: not drained or in maintenance, HEALTHY (UNKNOWN only while no endpoint that is
- * otherwise eligible is HEALTHY), breaker closed or disabled. An endpoint whose breaker is half-open
- * is no choice but a possible *trial*. `count` is at most ENDPOINTS_MAX everywhere.
+ * otherwise eligible is HEALTHY), breaker closed or disabled. An endpoint whose breaker is
+ * half-open is no choice but a possible *trial*. `count` is at most ENDPOINTS_MAX everywhere.
  */
 #ifndef POLICY_CHOOSE_H
 #define POLICY_CHOOSE_H
@@ -19,10 +19,10 @@ enum health { HEALTH_UNKNOWN, HEALTH_HEALTHY, HEALTH_UNHEALTHY };
 enum admin { ADMIN_READY, ADMIN_DRAIN, ADMIN_MAINT };
 
 struct candidate {
-    uint64_t grace_until_ns;     /* 0 = not in grace; holds back failback only */
-    uint32_t weight_milli;       /* 0..1000000 */
+    uint64_t grace_until_ns; /* 0 = not in grace; holds back failback only */
+    uint32_t weight_milli;   /* 0..1000000 */
     enum health health;
-    enum breaker_state breaker;  /* as breaker_state() gives it: half-open means a trial is due */
+    enum breaker_state breaker; /* as breaker_state() gives it: half-open means a trial is due */
     enum admin admin;
     bool same_zone;
 };
@@ -31,13 +31,13 @@ struct candidate {
 const char *candidate_why_not(const struct candidate candidates[], unsigned count, unsigned index);
 
 enum choice_reason {
-    CHOICE_KEPT,          /* the current one stays */
-    CHOICE_FIRST,         /* there was none */
-    CHOICE_HEALTH,        /* the current one is unhealthy */
-    CHOICE_BREAKER,       /* the current one's breaker is open */
-    CHOICE_FAILBACK,      /* a better one is well again */
-    CHOICE_ADMIN,         /* the current one is drained or in maintenance */
-    CHOICE_REMOVED,       /* the current one is gone from the settings */
+    CHOICE_KEPT,     /* the current one stays */
+    CHOICE_FIRST,    /* there was none */
+    CHOICE_HEALTH,   /* the current one is unhealthy */
+    CHOICE_BREAKER,  /* the current one's breaker is open */
+    CHOICE_FAILBACK, /* a better one is well again */
+    CHOICE_ADMIN,    /* the current one is drained or in maintenance */
+    CHOICE_REMOVED,  /* the current one is gone from the settings */
 };
 
 struct choice_rules {
@@ -52,9 +52,9 @@ struct choice {
 };
 
 /*
- * priority: same zone first, then the highest weight; ties keep `current`, then file order. A better
- * endpoint replaces an eligible `current` only by failback: rules allow it and its grace is over.
- * `current` is an index or -1; one past the end is an endpoint that was removed. Without an
+ * priority: same zone first, then the highest weight; ties keep `current`, then file order. A
+ * better endpoint replaces an eligible `current` only by failback: rules allow it and its grace is
+ * over. `current` is an index or -1; one past the end is an endpoint that was removed. Without an
  * eligible `current`, those in grace are chosen only when there is no other. `trial`: the best
  * half-open endpoint that would, once closed, take over from the choice by failback (or the best
  * half-open one when nothing is eligible); never one in grace while something is eligible.
@@ -64,9 +64,9 @@ struct choice choose(const struct choice_rules *rules, const struct candidate ca
 
 /*
  * The next endpoint to try inside one call, `tried` being the bit set of those that failed already:
- * eligible ones in order of preference, then half-open, then the rest by file order when `desperate`
- * (when_all_down = try), save what the operator has drained or put in maintenance. -1 when none is
- * left.
+ * eligible ones in order of preference, then half-open, then the rest by file order when
+ * `desperate` (when_all_down = try), save what the operator has drained or put in maintenance. -1
+ * when none is left.
  */
 int choose_next(const struct choice_rules *rules, const struct candidate candidates[],
                 unsigned count, uint32_t tried, bool desperate, uint64_t now_ns);

@@ -59,16 +59,12 @@ bool process_is_ours(void)
     return atomic_load_explicit(owner, memory_order_relaxed) == getpid();
 }
 
-static bool in_signal_handler(void)
+static bool in_signal_handler(const sigset_t *blocked)
 {
-    sigset_t blocked;
-
-    if (sigprocmask(SIG_BLOCK, NULL, &blocked) != 0)
-        return true;
     for (int number = 1; number < NSIG; number++) {
         struct sigaction action;
 
-        if (number == SIGQUIT || sigismember(&blocked, number) != 1)
+        if (number == SIGQUIT || sigismember(blocked, number) != 1)
             continue;
         if (sigaction(number, NULL, &action) == 0 && action.sa_handler != SIG_DFL &&
             action.sa_handler != SIG_IGN)
@@ -111,8 +107,8 @@ static bool has_own_seccomp_filter(void)
     return own_count > 0 && own_count > first_count;
 }
 
-bool process_may_spawn(bool resolver_call)
+bool process_may_spawn(bool resolver_call, const sigset_t *blocked)
 {
-    return process_is_ours() && (resolver_call || !in_signal_handler()) &&
+    return process_is_ours() && (resolver_call || !in_signal_handler(blocked)) &&
            !has_own_seccomp_filter();
 }

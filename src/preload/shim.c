@@ -320,7 +320,6 @@ static const struct segment *attach_undisturbed(enum shim_caller caller)
 {
     static const unsigned retry_ms[] = {
         [ATTACHED] = 0, [FAILED_HERE] = RETRY_MS, [NOT_FROM_HERE] = ELSEWHERE_RETRY_MS};
-    bool may_spawn = process_may_spawn(caller == CALLER_RESOLVER);
     uintptr_t self = (uintptr_t)&errno, nobody = 0;
     enum attempt_end end;
     sigset_t all, before;
@@ -328,12 +327,13 @@ static const struct segment *attach_undisturbed(enum shim_caller caller)
     bool taken;
 
     sigfillset(&all);
+    before = all; /* a sandbox may not tell */
     sigprocmask(SIG_BLOCK, &all, &before);
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancellable);
     taken = atomic_compare_exchange_strong_explicit(&attaching, &nobody, self, memory_order_acquire,
                                                     memory_order_relaxed);
     if (taken) {
-        end = attach(may_spawn);
+        end = attach(process_may_spawn(caller == CALLER_RESOLVER, &before));
         if (end == ATTACHED)
             atomic_store_explicit(&shim_current, &segments[segment_count - 1],
                                   memory_order_release);

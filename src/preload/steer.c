@@ -65,7 +65,7 @@ static bool travel(struct journey *journey)
     if (journey->calls == 0)
         return false;
     /* The socket is the program's again, as it was. */
-    if (!journey->lost)
+    if (!journey->cookie || try_is_still_ours(journey))
         socket_bound(journey->fd, journey->options, 0);
     return true;
 }

@@ -11,7 +11,9 @@
 #include "preload/route.h"
 #include "preload/track.h"
 
-#define AT_ONCE_NS (100 * NS_PER_MS)
+#define AT_ONCE_NS         (100 * NS_PER_MS)
+#define HANDSHAKE_LEAST_NS (10 * NS_PER_US)
+#define BLOCKED_NS         NS_PER_MS /* long enough for another thread to close the descriptor */
 
 enum { SECOND_LOOK_MS = 5 }; /* a hundredth of what "lasting" means to track_follows() */
 
@@ -62,11 +64,16 @@ static void record(struct journey *journey, unsigned index, int error, uint64_t 
     service_report(&journey->service, index, error, journey->now_ns - started_ns, journey->now_ns);
 }
 
-/* Fast open: success was answered before the handshake. */
-static bool is_deferred(const struct journey *journey)
+/*
+ * Fast open: success was answered before the handshake, and therefore within moments; what took
+ * longer than that is not worth a system call.
+ */
+static bool is_deferred(const struct journey *journey, uint64_t took_ns)
 {
-    return (journey->attempt->flags & MSG_FASTOPEN || socket_connects_late(journey->fd)) &&
-           socket_state(journey->fd) != TCP_ESTABLISHED;
+    if (!(journey->attempt->flags & MSG_FASTOPEN) &&
+        (took_ns > HANDSHAKE_LEAST_NS || !socket_connects_late(journey->fd)))
+        return false;
+    return socket_state(journey->fd) != TCP_ESTABLISHED;
 }
 
 bool try_is_still_ours(struct journey *journey)
@@ -124,8 +131,10 @@ static bool hangs_up(struct journey *journey)
 static enum progress try_address(struct journey *journey, const struct address *to,
                                  uint64_t timeout_ns, bool more_addresses)
 {
+    uint64_t before_ns = journey->now_ns;
     union socket_address address;
     socklen_t length;
+    uint64_t started_ns = journey->now_ns;
 
     address_to_sockaddr(to, journey->family, &address, &length);
     /* A longer one than needed is as the program wrote it: the kernel may judge a socket of another
@@ -143,8 +152,10 @@ static enum progress try_address(struct journey *journey, const struct address *
 
     if (journey->result < 0 && journey->error != EINPROGRESS && journey->error != EINTR)
         return FAILED;
+    if (journey->now_ns - before_ns >= BLOCKED_NS && journey->cookie && !try_is_still_ours(journey))
+        return journey->result >= 0 ? CONNECTED : UNDECIDED;
     socket_bound(journey->fd, journey->options, journey->service.settings.connect.user_timeout_ns);
-    if (journey->result >= 0 && !is_deferred(journey))
+    if (journey->result >= 0 && !is_deferred(journey, journey->now_ns - started_ns))
         return CONNECTED;
     if (refused_already(journey, more_addresses)) {
         int error = socket_take_error(journey->fd);
