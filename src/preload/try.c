@@ -184,7 +184,7 @@ enum progress try_endpoint(struct journey *journey, unsigned index)
     struct address addresses[ADDRESSES_MAX];
     unsigned count = pick_addresses(journey, index, addresses);
     uint64_t timeout_ns = journey->service.settings.connect.timeout_ns;
-    uint64_t started_ns = journey->now_ns, now_ns = started_ns;
+    uint64_t started_ns = journey->now_ns, now_ns;
     enum progress progress = OUT_OF_REACH;
     bool follows = false;
 
