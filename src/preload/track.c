@@ -12,7 +12,7 @@
 #endif
 
 enum slot_state { EMPTY, CONNECTING, SETTLED };
-enum { LASTING_MS = 500 };
+enum { LASTING_MS = 250 };
 
 struct slot {
     SHARED64 atomic_u64 cookie;
