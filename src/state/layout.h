@@ -27,7 +27,7 @@
 #define SEGMENT_MAGIC "rdsteer"
 
 enum {
-    SEGMENT_ABI = 1,          /* raised by any change to this file or to policy/rules.h, breaker.h */
+    SEGMENT_ABI = 2,          /* raised by any change to this file or to policy/rules.h, breaker.h */
     SEGMENT_ALIGN = 64 * 1024,
     SEGMENT_HEAD_SIZE = 4096,
     SEGMENT_MAX_SIZE = 256 * 1024 * 1024,
@@ -35,6 +35,7 @@ enum {
     ENDPOINT_SLOTS_MAX = SERVICES_MAX * ENDPOINTS_MAX,
     SERVICE_SLOTS_MIN = 16,
     EVENT_SLOTS = 512,
+    CONTENDERS_MAX = 62,
     PAST_ADDRESSES_MAX = 4,   /* addresses an endpoint had before, still known by old look-ups */
     PROGRAMS_MAX = 32,
     PROGRAM_TEXT = 32,
@@ -161,9 +162,24 @@ enum ip_kind {
 
 /* ---- live: atomics only ---- */
 
+/* A process that may hold the lease, or wait for it. See lease.h. */
+struct contender_slot {
+    SHARED64 atomic_u64 pid;           /* 0 = free; claimed by CAS */
+    SHARED64 atomic_u64 pid_namespace; /* inode number */
+    SHARED64 atomic_u64 start_ticks;   /* field 22 of /proc/<pid>/stat */
+    SHARED64 atomic_u64 heartbeat_ns;  /* CLOCK_BOOTTIME */
+};
+
 struct live_head {
     SHARED64 atomic_u64 newest_event; /* sequence number taken last */
-    SHARED64 atomic_u64 spare[7];
+    SHARED64 atomic_u64 lease;        /* see lease.h; CAS only */
+    SHARED64 atomic_u64 deputy;       /* the same packing */
+    SHARED64 atomic_u64 spare[5];
+    SHARED64 atomic_u32 holder_thread; /* robust futex: thread id of the holder, or FUTEX_OWNER_DIED */
+    atomic_u32 bell;                   /* futex: guards sleep on it */
+    atomic_u32 hint;                   /* futex word: hints given so far */
+    atomic_u32 spare_words[13];
+    struct contender_slot contenders[CONTENDERS_MAX];
 };
 
 struct service_live {
@@ -177,14 +193,15 @@ struct service_live {
     SHARED64 atomic_u64 spare;
 };
 
+/* See checked.c. */
 struct check_record {
-    SHARED64 atomic_u64 when;   /* sequence and time; see the prober */
-    SHARED64 atomic_u64 result; /* verdict and round trip */
+    SHARED64 atomic_u64 started_ns; /* CLOCK_BOOTTIME */
+    SHARED64 atomic_u64 result;     /* {sequence:16, cause:8, passed:8, rtt_us:32} */
 };
 
 struct endpoint_live {
     /* what a decision reads */
-    SHARED64 atomic_u64 health;         /* enum health in the low 8 bits */
+    SHARED64 atomic_u64 health;         /* struct verdict, policy/verdict.h; CAS only */
     SHARED64 atomic_u64 admin;          /* enum admin */
     SHARED64 atomic_u64 grace_until_ns; /* CLOCK_BOOTTIME */
     SHARED64 atomic_u64 since_ns;       /* CLOCK_BOOTTIME of the last change of health or breaker */
@@ -198,7 +215,12 @@ struct endpoint_live {
     SHARED64 atomic_u64 checks_failed;
     SHARED64 atomic_u64 steered;        /* attempts sent here */
     struct breaker breaker;
-    struct check_record checks[16];
+    /* of the checks; written by the holder of the lease */
+    SHARED64 atomic_u64 checked_ns;     /* CLOCK_BOOTTIME of the last result */
+    SHARED64 atomic_u64 hinted_ns;      /* CLOCK_BOOTTIME of the last hint, by anyone */
+    SHARED64 atomic_u64 check_count;    /* position in `checks` */
+    SHARED64 atomic_u64 check_spare[5];
+    struct check_record checks[64];
 };
 
 /* See events.h for the protocol. */
@@ -207,7 +229,8 @@ struct event_slot {
     SHARED64 uint64_t words[40];
 };
 
-_Static_assert(sizeof(struct live_head) == 64, "a cache line");
+_Static_assert(sizeof(struct contender_slot) == 32, "same in every process");
+_Static_assert(sizeof(struct live_head) == 128 + 32 * CONTENDERS_MAX, "lanes");
 _Static_assert(sizeof(struct segment_head) == 152, "same in every process");
 _Static_assert(sizeof(struct segment_head) <= SEGMENT_HEAD_SIZE, "fits its page");
 _Static_assert(offsetof(struct segment_head, sequence) == 144, "same in every process");
@@ -218,7 +241,7 @@ _Static_assert(sizeof(struct match_settings) % 8 == 0, "copied by words");
 _Static_assert(sizeof(struct ip_entry) % 8 == 0, "copied by words");
 _Static_assert(sizeof(struct bank) % 8 == 0, "copied by words");
 _Static_assert(sizeof(struct service_live) == 64, "a cache line");
-_Static_assert(sizeof(struct endpoint_live) == 64 + 64 + sizeof(struct breaker) + 256, "lanes");
+_Static_assert(sizeof(struct endpoint_live) == 64 + 64 + sizeof(struct breaker) + 64 + 1024, "lanes");
 _Static_assert(sizeof(struct event_slot) == 328, "same in every process");
 
 #endif
