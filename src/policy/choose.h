@@ -25,6 +25,7 @@ struct candidate {
     enum breaker_state breaker;  /* as breaker_state() gives it: half-open means a trial is due */
     enum admin admin;
     bool same_zone;
+    bool held;                   /* the operator has switched to it: before all others while it is well */
 };
 
 /* Why an endpoint gets no ordinary connection, for status and explain; NULL when it is eligible. */
@@ -38,6 +39,7 @@ enum choice_reason {
     CHOICE_FAILBACK,      /* a better one is well again */
     CHOICE_ADMIN,         /* the current one is drained or in maintenance */
     CHOICE_REMOVED,       /* the current one is gone from the settings */
+    CHOICE_MANUAL,        /* the operator has switched to another one */
 };
 
 struct choice_rules {
@@ -52,8 +54,8 @@ struct choice {
 };
 
 /*
- * priority: same zone first, then the highest weight; ties keep `current`, then file order. A better
- * endpoint replaces an eligible `current` only by failback: rules allow it and its grace is over.
+ * priority: the one that the operator holds, then same zone first, then the highest weight; ties keep `current`, then file order. A better
+ * endpoint replaces an eligible `current` only by failback: rules allow it (of a held one they need not) and its grace is over.
  * `current` is an index or -1; one past the end is an endpoint that was removed. Without an
  * eligible `current`, those in grace are chosen only when there is no other. `trial`: the best
  * half-open endpoint that would, once closed, take over from the choice by failback (or the best
@@ -72,6 +74,6 @@ int choose_next(const struct choice_rules *rules, const struct candidate candida
                 unsigned count, uint32_t tried, bool desperate, uint64_t now_ns);
 
 const char *choice_reason_name(enum choice_reason reason); /* "health-check", "breaker", "failback",
-                                                              "drained", "removed", "start" */
+                                                              "drained", "removed", "manual", "start" */
 
 #endif

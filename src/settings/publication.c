@@ -30,6 +30,7 @@ static void draft_endpoint(struct publish_endpoint *out, const struct endpoint *
                            const char *zone)
 {
     out->settings.weight_milli = endpoint->weight_milli;
+    out->settings.health = endpoint->health;
     out->settings.same_zone = *zone && text_equal(zone, endpoint->zone);
     text_copy(out->label.name, sizeof(out->label.name), endpoint->name);
     text_copy(out->label.zone, sizeof(out->label.zone), endpoint->zone);
@@ -77,6 +78,7 @@ static void draft_front(struct bank *front, const struct settings *settings,
     text_copy(front->path, sizeof(front->path), settings->path);
     text_copy(front->instance, sizeof(front->instance), place->instance);
     text_copy(front->zone, sizeof(front->zone), settings->zone);
+    front->monitor = (uint32_t)settings->monitor;
     front->only_count = (uint32_t)settings->only_count;
     front->skip_count = (uint32_t)settings->skip_count;
     memcpy(front->only, settings->only, sizeof(front->only));

@@ -65,10 +65,14 @@ static enum admin admin_of(const struct endpoint_live *live)
 static void fill_candidates(const struct service_view *service, struct candidate out[ENDPOINTS_MAX],
                             uint64_t now_ns)
 {
+    struct held held = service_held(service->live, now_ns);
+
     for (uint32_t i = 0; i < service->count; i++) {
         const struct endpoint_live *live = service->endpoint_live[i];
 
         out[i] = (struct candidate){
+            .held = service->endpoints[i].slot == held.slot &&
+                    service->endpoints[i].generation == held.generation,
             .grace_until_ns = load_relaxed(&live->grace_until_ns),
             .weight_milli = service->endpoints[i].weight_milli,
             .health = health_of(live),
@@ -154,6 +158,7 @@ static void describe(enum choice_reason reason, struct event *event)
         text_format(event->detail, sizeof(event->detail), "%s: well again and preferred",
                     event->to);
         return;
+    case CHOICE_MANUAL: /* says all there is to say */
     case CHOICE_KEPT:
     case CHOICE_FIRST:
         return;
@@ -162,13 +167,20 @@ static void describe(enum choice_reason reason, struct event *event)
                 event->from[0] ? event->from : "the active endpoint", what);
 }
 
+static enum event_type type_of(enum choice_reason reason)
+{
+    if (reason == CHOICE_MANUAL)
+        return EVENT_SWITCH;
+    return reason == CHOICE_FAILBACK ? EVENT_FAILBACK : EVENT_FAILOVER;
+}
+
 /* The winner of the swap tells the others. The first choice is no switch: nothing was left. */
 static void record_switch(const struct service_view *service, struct active from, struct active to,
                           enum choice_reason reason)
 {
     struct event event = {
         .wall_ns = clock_wall_ns(),
-        .type = reason == CHOICE_FAILBACK ? EVENT_FAILBACK : EVENT_FAILOVER,
+        .type = type_of(reason),
     };
     struct last_switch what = {
         .wall_ms = event.wall_ns / NS_PER_MS,

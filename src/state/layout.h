@@ -84,6 +84,8 @@ struct bank {
     uint32_t ip_buckets, ip_table_at;      /* powers of two; uint32_t index + 1, 0 = empty */
     uint32_t name_buckets, name_table_at;  /* the same, to matches */
     uint32_t only_count, skip_count;       /* programs { only skip } */
+    uint32_t monitor;                      /* enum monitor: who may check the endpoints */
+    uint32_t spare;
     char path[PATH_TEXT];               /* of the configuration file, absolute */
     char instance[INSTANCE_TEXT];
     char zone[NAME_TEXT];
@@ -120,6 +122,7 @@ struct endpoint_settings {
     uint32_t slot;                      /* of its live part */
     uint32_t generation;                /* of that slot */
     uint32_t same_zone;
+    struct health_rules health;         /* the service's, overridden option by option */
 };
 
 /* What people call an endpoint: kept apart, because a connection needs none of it. */
@@ -190,7 +193,7 @@ struct service_live {
     SHARED64 atomic_u64 last_switch_ms; /* CLOCK_REALTIME ms << 16 | epoch: the two must agree */
     SHARED64 atomic_u64 uses;         /* services that have had this slot; 0 = never used */
     SHARED64 atomic_u64 retired_ns;   /* CLOCK_BOOTTIME when its service left the settings */
-    SHARED64 atomic_u64 spare;
+    SHARED64 atomic_u64 held;         /* the endpoint the operator has switched to: see live.h */
 };
 
 /* See checked.c. */

@@ -360,11 +360,15 @@ static void carry_service(const struct publish_service *service, const struct ol
                           const struct service_live *from, struct service_live *to)
 {
     struct active active = active_unpack(load_relaxed(&from->active));
+    struct held held = held_unpack(load_relaxed(&from->held));
     struct last_switch last;
 
     active.slot = moved_slot(active.slot, service, old);
     store_relaxed(&to->active, active_pack(active));
     store_relaxed(&to->switches, load_relaxed(&from->switches));
+    held.slot = moved_slot(held.slot, service, old);
+    held.generation = 1; /* as slots_number() has it */
+    store_relaxed(&to->held, held_pack(held));
     store_relaxed(&to->mode, load_relaxed(&from->mode));
     if (last_switch_read(from, &last)) {
         last.from = moved_slot(last.from, service, old);
