@@ -10,12 +10,15 @@
  * stranger's process. Kinds: tcp (a connection is accepted), ping (PING), echo (ECHO of a random
  * token). One connection is kept for ping and echo; answers come in order, so a check may be sent
  * while the one before is unanswered. Its end is no verdict: the check is sent again, once, on a new
- * connection. All sends use MSG_NOSIGNAL. EMFILE, ENOMEM, EADDRNOTAVAIL… of this host make a check void.
+ * connection. An answer after the deadline is read and ignored; a connection is given up when an
+ * answer is three times as late as it may be, or it is not even made when its first check's time is
+ * up. One thread of a process at a time may use probes. All sends use MSG_NOSIGNAL. EMFILE, ENOMEM, EADDRNOTAVAIL… of this host make a check void.
  */
 #ifndef PROBE_PROBE_H
 #define PROBE_PROBE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/address.h"
@@ -38,7 +41,7 @@ struct probe_result {
     enum check_cause cause;
     int error; /* errno where there was one */
     uint64_t started_ns;
-    uint64_t rtt_ns;
+    uint64_t rtt_ns; /* of a passed check: from its sending, for tcp from connect(), to the answer */
 };
 
 struct probe; /* probe_size() bytes, from the caller */
@@ -58,6 +61,12 @@ void probe_expire(struct probe *probe, uint64_t now_ns);
 void probe_void(struct probe *probe);
 /* Earliest deadline in flight; UINT64_MAX: none. */
 uint64_t probe_deadline_ns(const struct probe *probe);
+
+/*
+ * True once after the server ended the kept connection with no check in flight, if one had passed on
+ * it: a reason to check at once. A server may do so after every check: not without limit.
+ */
+bool probe_was_left(struct probe *probe);
 
 /* Finished checks, in order of their start. False: none left. */
 bool probe_take(struct probe *probe, struct probe_result *out);
