@@ -70,8 +70,11 @@ static json_t *last_error_json(const struct endpoint_live *live)
 {
     uint64_t at_ms;
     int error = last_error_unpack(load_relaxed(&live->last_error), &at_ms);
+    const char *check = last_error_check_text(error);
 
-    return error == 0 ? json_null() : json_string(strerror(error));
+    if (error == 0)
+        return json_null();
+    return json_string(check != NULL ? check : strerror(error));
 }
 
 /* What only a health check finds out. */

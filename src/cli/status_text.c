@@ -57,12 +57,13 @@ static void put_last_error(struct table *table, const struct overview *overview,
 {
     uint64_t at_ms, now_ms = overview->wall_ns / NS_PER_MS;
     int error = last_error_unpack(load_relaxed(&live->last_error), &at_ms);
+    const char *check = last_error_check_text(error);
     char age[AGE_TEXT];
 
     if (error == 0)
         table_cell(table, DIM, "-");
     else
-        table_cell(table, PLAIN, "%s, %s ago", strerror(error),
+        table_cell(table, PLAIN, "%s, %s ago", check != NULL ? check : strerror(error),
                    age_format(now_ms > at_ms ? now_ms - at_ms : 0, age));
 }
 

@@ -1,6 +1,6 @@
 /*
- * checked: what a check found, put where everybody sees it; and the bell that rings when sockets may
- * have to be shut. All [hook] unless said otherwise.
+ * checked: what a check found, put where everybody sees it, and what follows from it: a verdict, grace,
+ * a decision, and the bell when sockets may have to be shut. All [hook].
  */
 #ifndef STATE_CHECKED_H
 #define STATE_CHECKED_H
@@ -9,16 +9,9 @@
 #include <stdint.h>
 
 #include "policy/verdict.h"
+#include "state/bell.h"
 #include "state/decision.h"
-
-enum { CHECKS_KEPT = 64 }; /* per endpoint */
-
-struct check {
-    bool passed;
-    enum check_cause cause;
-    uint64_t started_ns; /* CLOCK_BOOTTIME */
-    uint64_t rtt_ns;     /* 0 when there was no answer */
-};
+#include "state/history.h"
 
 /*
  * Under lease `epoch`: counters, history, RTT, the health word (CAS; an older epoch changes nothing);
@@ -28,32 +21,23 @@ struct check {
 bool checked_record(const struct service_view *service, uint32_t index, uint16_t epoch,
                     const struct check *check, uint64_t now_ns);
 
-/* An endpoint whose password or rights are wrong is alive, and its operator should know: an event. */
+/*
+ * An endpoint whose password or rights are wrong is alive, and its operator should know: an event.
+ * Each call writes one; the caller says it once per trouble.
+ */
 void checked_complain(const struct service_view *service, uint32_t index, enum check_cause cause);
 
 /* Something hints at trouble: have the endpoint checked at once (at most every 100 ms). */
 void checked_hint(const struct service_view *service, uint32_t index, uint64_t now_ns);
 /* For the prober: the last hint, CLOCK_BOOTTIME ns; 0 = never. */
 uint64_t checked_last_hint(const struct endpoint_live *live);
-/* For the prober: sleeps no longer than until a hint comes; see checked_hint_word(). */
-atomic_u32 *checked_hint_word(const struct segment *segment); /* a futex, +1 per hint */
-
-/* Newest first; returns how many. */
-unsigned checked_history(const struct endpoint_live *live, struct check out[static CHECKS_KEPT]);
-/* Of the answered checks in the history; 0 when there is none. percent 1..99. */
-uint64_t checked_percentile_us(const struct endpoint_live *live, unsigned percent);
+/* For the prober: a futex, +1 per hint, that wakes one sleeper. */
+atomic_u32 *checked_hint_word(const struct segment *segment);
 
 /*
  * Must the host's connections to endpoint `index` be shut? Unhealthy, or drained or in maintenance;
- * close_connections not switched off; and another endpoint eligible.
+ * close_connections not switched off; and another endpoint eligible. Never in mode observe or off.
  */
 bool checked_must_shut(const struct service_view *service, uint32_t index, uint64_t now_ns);
-
-/* The bell: a futex that guards sleep on. */
-uint32_t bell_count(const struct segment *segment);
-void bell_ring(const struct segment *segment);       /* +1, wakes one sleeper */
-void bell_wake(const struct segment *segment, int n); /* passes the word on */
-/* Sleeps while the count is `seen`; 0 = no limit. */
-void bell_wait(const struct segment *segment, uint32_t seen, uint64_t timeout_ns);
 
 #endif

@@ -5,8 +5,11 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/text.h"
+#include "policy/verdict.h"
+#include "state/bell.h"
 #include "state/events.h"
 #include "state/fence.h"
+#include "state/lease.h"
 #include "state/live.h"
 
 enum { DECIDE_ROUNDS = 4 };
@@ -48,11 +51,26 @@ static int index_of_slot(const struct service_view *service, uint32_t slot)
     return -1;
 }
 
-static enum health health_of(const struct endpoint_live *live)
+/*
+ * Three intervals and the time of an answer, but never before a silent prober's successor has had
+ * the time to check.
+ */
+static uint64_t health_lasts_ns(const struct health_rules *rules)
 {
-    uint64_t health = load_relaxed(&live->health) & 0xff;
+    uint64_t ns = 3 * rules->interval_ns + rules->timeout_ns;
 
-    return health <= HEALTH_UNHEALTHY ? (enum health)health : HEALTH_UNKNOWN;
+    return ns > 2 * LEASE_NS ? ns : 2 * LEASE_NS;
+}
+
+enum health service_health(const struct service_view *service, uint32_t index, uint64_t now_ns)
+{
+    const struct health_rules *rules = &service->endpoints[index].health;
+    const struct endpoint_live *live = service->endpoint_live[index];
+    uint64_t checked_ns = load_relaxed(&live->checked_ns);
+
+    if (!rules->enabled || (now_ns > checked_ns && now_ns - checked_ns > health_lasts_ns(rules)))
+        return HEALTH_UNKNOWN;
+    return (enum health)verdict_unpack(load_relaxed(&live->health)).health;
 }
 
 static enum admin admin_of(const struct endpoint_live *live)
@@ -75,7 +93,7 @@ static void fill_candidates(const struct service_view *service, struct candidate
                     service->endpoints[i].generation == held.generation,
             .grace_until_ns = load_relaxed(&live->grace_until_ns),
             .weight_milli = service->endpoints[i].weight_milli,
-            .health = health_of(live),
+            .health = service_health(service, i, now_ns),
             .breaker = breaker_state(&live->breaker, &service->settings.breaker, now_ns),
             .admin = admin_of(live),
             .same_zone = service->endpoints[i].same_zone != 0,
@@ -119,17 +137,11 @@ struct choice service_choice(const struct service_view *service, uint64_t now_ns
 
 /* ---- putting the choice in place ---- */
 
-/* Grace only ever grows: whoever reports late with an old `now` cannot shorten it. */
-static void start_grace(const struct service_view *service, uint32_t index, uint64_t now_ns)
+/* Only ever grows: whoever reports late with an old `now` cannot shorten it. */
+void service_start_grace(const struct service_view *service, uint32_t index, uint64_t now_ns)
 {
-    atomic_u64 *until = &service->endpoint_live[index]->grace_until_ns;
-    uint64_t wanted = now_ns + service->settings.failover.grace_ns;
-    uint64_t old = load_relaxed(until);
-
-    while (old < wanted)
-        if (atomic_compare_exchange_weak_explicit(until, &old, wanted, memory_order_relaxed,
-                                                  memory_order_relaxed))
-            return;
+    live_raise(&service->endpoint_live[index]->grace_until_ns,
+               now_ns + service->settings.failover.grace_ns);
 }
 
 static bool is_failure(enum choice_reason reason)
@@ -198,6 +210,7 @@ static void record_switch(const struct service_view *service, struct active from
     text_copy(event.reason, sizeof(event.reason), choice_reason_name(reason));
     describe(reason, &event);
     event_write(service->segment, &event);
+    bell_ring(service->segment);
 }
 
 /* Moves `active` from `word` to the choice, unless somebody was faster. */
@@ -212,7 +225,7 @@ static void swap_active(const struct service_view *service, uint64_t word, int c
 
     /* Before the swap: whoever sees the new active endpoint also sees the old one's grace. */
     if (current >= 0 && is_failure(choice.reason))
-        start_grace(service, (uint32_t)current, now_ns);
+        service_start_grace(service, (uint32_t)current, now_ns);
     if (!atomic_compare_exchange_strong_explicit(&service->live->active, &word, active_pack(to),
                                                  memory_order_acq_rel, memory_order_relaxed))
         return;
@@ -272,30 +285,57 @@ static void record_breaker(const struct service_view *service, uint32_t index,
     event_write(service->segment, &event);
 }
 
+/* The slot went to another endpoint since the settings were read: not his to answer for. */
+bool service_still_has(const struct service_view *service, uint32_t index)
+{
+    return (uint32_t)load_relaxed(&service->endpoint_live[index]->generation) ==
+           service->endpoints[index].generation;
+}
+
+/* True when the breaker changed. */
+static bool tell_breaker(const struct service_view *service, uint32_t index, enum outcome outcome,
+                         uint64_t took_ns, uint64_t now_ns)
+{
+    struct endpoint_live *live = service->endpoint_live[index];
+    struct breaker_event change =
+        breaker_record(&live->breaker, &service->settings.breaker, outcome, took_ns, now_ns,
+                       random_bits(now_ns, took_ns));
+
+    if (change.change == BREAKER_UNCHANGED)
+        return false;
+    store_relaxed(&live->since_ns, now_ns);
+    if (change.change != BREAKER_RECOVERED)
+        service_start_grace(service, index, now_ns);
+    record_breaker(service, index, change);
+    return true;
+}
+
 void service_report(const struct service_view *service, uint32_t index, int error, uint64_t took_ns,
                     uint64_t now_ns)
 {
     enum outcome outcome = outcome_of(error);
-    struct breaker_event change;
     struct endpoint_live *live;
 
-    if (!service->segment->writable || index >= service->count || outcome == OUTCOME_LOCAL)
+    if (!service->segment->writable || index >= service->count || outcome == OUTCOME_LOCAL ||
+        !service_still_has(service, index))
         return;
     live = service->endpoint_live[index];
-    /* The slot went to another endpoint since the settings were read: not his to answer for. */
-    if ((uint32_t)load_relaxed(&live->generation) != service->endpoints[index].generation)
-        return;
     count_up(&live->connects[outcome]);
     if (outcome != OUTCOME_OK)
         store_relaxed(&live->last_error, last_error_pack(error, clock_wall_ns()));
-
-    change = breaker_record(&live->breaker, &service->settings.breaker, outcome, took_ns, now_ns,
-                            random_bits(now_ns, took_ns));
-    if (change.change == BREAKER_UNCHANGED)
+    if (!tell_breaker(service, index, outcome, took_ns, now_ns))
         return;
-    store_relaxed(&live->since_ns, now_ns);
-    if (change.change != BREAKER_RECOVERED)
-        start_grace(service, index, now_ns);
-    record_breaker(service, index, change);
     service_decide(service, now_ns);
+    /* Now that it is well again, another's connections may be worth shutting. */
+    if (outcome == OUTCOME_OK)
+        bell_ring(service->segment);
+}
+
+bool service_passed_trial(const struct service_view *service, uint32_t index, uint64_t took_ns,
+                          uint64_t now_ns)
+{
+    struct breaker *breaker = &service->endpoint_live[index]->breaker;
+
+    return breaker_state(breaker, &service->settings.breaker, now_ns) == BREAKER_HALF_OPEN &&
+           tell_breaker(service, index, OUTCOME_OK, took_ns, now_ns);
 }

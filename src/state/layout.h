@@ -165,9 +165,9 @@ enum ip_kind {
 
 /* ---- live: atomics only ---- */
 
-/* A process that may hold the lease, or wait for it. See lease.h. */
+/* A process that may hold the lease, or wait for it. See contender.h. */
 struct contender_slot {
-    SHARED64 atomic_u64 pid;           /* 0 = free; claimed by CAS */
+    SHARED64 atomic_u64 claim;         /* 0 = free; whose it is, by CAS: see contender.c */
     SHARED64 atomic_u64 pid_namespace; /* inode number */
     SHARED64 atomic_u64 start_ticks;   /* field 22 of /proc/<pid>/stat */
     SHARED64 atomic_u64 heartbeat_ns;  /* CLOCK_BOOTTIME */
@@ -196,10 +196,10 @@ struct service_live {
     SHARED64 atomic_u64 held;         /* the endpoint the operator has switched to: see live.h */
 };
 
-/* See checked.c. */
+/* See history.c. */
 struct check_record {
-    SHARED64 atomic_u64 started_ns; /* CLOCK_BOOTTIME */
-    SHARED64 atomic_u64 result;     /* {sequence:16, cause:8, passed:8, rtt_us:32} */
+    SHARED64 atomic_u64 started; /* {sequence:16, CLOCK_BOOTTIME us:48} */
+    SHARED64 atomic_u64 result;  /* {sequence:16, cause:8, passed:8, rtt_us:32} */
 };
 
 struct endpoint_live {
@@ -208,7 +208,7 @@ struct endpoint_live {
     SHARED64 atomic_u64 admin;          /* enum admin */
     SHARED64 atomic_u64 grace_until_ns; /* CLOCK_BOOTTIME */
     SHARED64 atomic_u64 since_ns;       /* CLOCK_BOOTTIME of the last change of health or breaker */
-    SHARED64 atomic_u64 last_error;     /* errno << 48 | CLOCK_REALTIME ms; 0 = none yet */
+    SHARED64 atomic_u64 last_error;     /* {errno or check_cause:16, CLOCK_REALTIME ms:48}: live.h */
     SHARED64 atomic_u64 generation;     /* endpoints that have had this slot; 0 = never used */
     SHARED64 atomic_u64 rtt_us;         /* EWMA of the checks */
     SHARED64 atomic_u64 retired_ns;     /* CLOCK_BOOTTIME when its endpoint left the settings */

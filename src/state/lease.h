@@ -15,17 +15,26 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "state/robust.h"
 #include "state/segment.h"
 
-#define LEASE_NS UINT64_C(1000000000)
+#define LEASE_NS          UINT64_C(1000000000)
+#define DEPUTY_SILENCE_NS (3 * LEASE_NS)
 
 enum lease_class { LEASE_THREAD = 1, LEASE_PROCESS = 2 };
 
+/* One thread's; it must stay where it is from lease_enter() to lease_leave(). */
 struct contender {
     const struct segment *segment;
     enum lease_class class;
     uint32_t slot;  /* in the table of contenders */
     uint32_t epoch; /* of the lease, while held */
+    /* Private to lease and contender: */
+    uint32_t deputy_epoch;  /* of the deputy's post, while held */
+    uint64_t claim;         /* as in our slot of the table */
+    uint64_t pid_namespace; /* who we are */
+    uint64_t start_ticks;
+    struct robust robust;
 };
 
 /* Claims a slot of the table for this process. 0, -ENOSPC (all taken by the living), -EROFS. */
@@ -46,7 +55,10 @@ void lease_beat(const struct contender *self, uint64_t now_ns);
 /* The same for the deputy's post. */
 bool lease_deputise(struct contender *self, uint64_t now_ns);
 bool lease_is_deputy(const struct contender *self);
-/* The deputy sleeps until the holder's death is reported or `timeout_ns` has passed. */
+/*
+ * The deputy sleeps until the holder's death is reported, its heartbeat must be called old, or
+ * `timeout_ns` has passed; and beats. At most DEPUTY_SILENCE_NS, or it is taken for dead.
+ */
 void lease_await(const struct contender *self, uint64_t timeout_ns);
 
 /* [hook] No living holder, or no deputy: somebody should step forward. A few loads. */

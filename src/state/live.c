@@ -1,6 +1,7 @@
 #include "state/live.h"
 
 #include "base/clock.h"
+#include "policy/verdict.h"
 
 enum { LOW16 = 0xffff };
 
@@ -136,4 +137,21 @@ int last_error_unpack(uint64_t word, uint64_t *wall_ms)
 {
     *wall_ms = word & (UINT64_MAX >> 16);
     return (int)(word >> 48);
+}
+
+const char *last_error_check_text(int error)
+{
+    return error >= LAST_ERROR_CHECK
+               ? check_cause_text((enum check_cause)(error - LAST_ERROR_CHECK))
+               : NULL;
+}
+
+void live_raise(atomic_u64 *word, uint64_t value)
+{
+    uint64_t old = load_relaxed(word);
+
+    while (old < value)
+        if (atomic_compare_exchange_weak_explicit(word, &old, value, memory_order_relaxed,
+                                                  memory_order_relaxed))
+            return;
 }

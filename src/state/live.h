@@ -53,7 +53,14 @@ struct last_switch {
 void last_switch_write(struct service_live *live, struct last_switch what, uint32_t epoch);
 bool last_switch_read(const struct service_live *live, struct last_switch *out); /* false: none yet */
 
+/* What went wrong last: an errno of a connection, or LAST_ERROR_CHECK + enum check_cause. */
+enum { LAST_ERROR_CHECK = 0x1000 };
 uint64_t last_error_pack(int error, uint64_t wall_ns);
-int last_error_unpack(uint64_t word, uint64_t *wall_ms); /* the errno, 0 = none yet */
+int last_error_unpack(uint64_t word, uint64_t *wall_ms); /* 0 = none yet */
+/* The words for a failed check; NULL when `error` is an errno. */
+const char *last_error_check_text(int error);
+
+/* For words that only ever grow: a late writer with an old value changes nothing. */
+void live_raise(atomic_u64 *word, uint64_t value);
 
 #endif
