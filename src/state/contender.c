@@ -160,7 +160,7 @@ bool contender_is_dead(const struct contender_slot *slot, const struct contender
     if (claim & CLAIMING || namespace == 0 || namespace != self->pid_namespace)
         return false;
     if (pid == (uint32_t)getpid())
-        return claim != self->claim;
+        return claim != self->claim || slot != contender_at(self->segment, self->slot);
     if (kill((pid_t)pid, 0) != 0 && errno == ESRCH)
         return true;
     /* A zombie may be a process whose main thread has ended: then its heartbeat tells. */
