@@ -8,13 +8,15 @@
 #ifndef STATE_FUTEX_H
 #define STATE_FUTEX_H
 
-#include <linux/futex.h>
 #include <stdint.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/shared.h"
+
+/* As in <linux/futex.h>, which not every libc finds. */
+enum { WAIT_SHARED = 0, WAKE_SHARED = 1 };
 
 /* What SYS_futex reads, on 32-bit machines too, whatever the libc's struct timespec is. */
 struct futex_time {
@@ -30,12 +32,12 @@ static inline void futex_wait(atomic_u32 *word, uint32_t seen, uint64_t timeout_
         .nanoseconds = (long)(timeout_ns % NS_PER_S),
     };
 
-    syscall(SYS_futex, word, FUTEX_WAIT, seen, timeout_ns ? &timeout : NULL, NULL, 0);
+    syscall(SYS_futex, word, WAIT_SHARED, seen, timeout_ns ? &timeout : NULL, NULL, 0);
 }
 
 static inline void futex_wake(atomic_u32 *word, int count)
 {
-    syscall(SYS_futex, word, FUTEX_WAKE, count, NULL, NULL, 0);
+    syscall(SYS_futex, word, WAKE_SHARED, count, NULL, NULL, 0);
 }
 
 #endif

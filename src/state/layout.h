@@ -178,7 +178,7 @@ struct live_head {
     SHARED64 atomic_u64 lease;        /* see lease.h; CAS only */
     SHARED64 atomic_u64 deputy;       /* the same packing */
     SHARED64 atomic_u64 spare[5];
-    SHARED64 atomic_u32 holder_thread; /* robust futex: thread id of the holder, or FUTEX_OWNER_DIED */
+    SHARED64 atomic_u32 holder_thread; /* thread id of the holder, or that it died: robust.h */
     atomic_u32 bell;                   /* futex: guards sleep on it */
     atomic_u32 hint;                   /* futex word: hints given so far */
     atomic_u32 spare_words[13];

@@ -78,7 +78,7 @@ static void resign(const struct contender *self)
     uint32_t ours = robust_value(&self->robust);
 
     vacate(self, &head->lease, self->epoch);
-    atomic_compare_exchange_strong_explicit(&head->holder_thread, &ours, FUTEX_WAITERS,
+    atomic_compare_exchange_strong_explicit(&head->holder_thread, &ours, ROBUST_SOMEBODY_WAITS,
                                             memory_order_relaxed, memory_order_relaxed);
     futex_wake(&head->holder_thread, 1);
 }
@@ -211,7 +211,7 @@ static void clear_report(struct live_head *head)
     uint32_t word = atomic_load_explicit(&head->holder_thread, memory_order_relaxed);
 
     if (robust_died(word))
-        atomic_compare_exchange_strong_explicit(&head->holder_thread, &word, FUTEX_WAITERS,
+        atomic_compare_exchange_strong_explicit(&head->holder_thread, &word, ROBUST_SOMEBODY_WAITS,
                                                 memory_order_relaxed, memory_order_relaxed);
 }
 

@@ -17,8 +17,8 @@ void robust_begin(struct robust *robust, atomic_u32 *word)
     }
     robust->node.next = &robust->head.list;
     robust->head.list.next = &robust->node;
-    robust->head.futex_offset = (long)((uintptr_t)word - (uintptr_t)&robust->node);
-    robust->head.list_op_pending = NULL;
+    robust->head.word_offset = (long)((uintptr_t)word - (uintptr_t)&robust->node);
+    robust->head.pending = NULL;
     if (syscall(SYS_set_robust_list, &robust->head, sizeof(robust->head)) == 0)
         robust->thread = thread;
 }
@@ -33,5 +33,5 @@ void robust_end(struct robust *robust)
 
 uint32_t robust_value(const struct robust *robust)
 {
-    return robust->thread | FUTEX_WAITERS;
+    return robust->thread | ROBUST_SOMEBODY_WAITS;
 }
