@@ -188,6 +188,10 @@ static int become_detached(struct watcher *monitor, int ready)
         dup2(null, STDOUT_FILENO);
         close(null);
     }
+    /* Whoever waits for the end of a pipe of our caller's must not wait for us. */
+    if (ready > STDERR_FILENO + 1)
+        close_range(STDERR_FILENO + 1, (unsigned)ready - 1, 0);
+    close_range((unsigned)ready + 1, ~0U, 0);
     setsid();
     if (chdir("/") != 0)
         return STATUS_FAILED;

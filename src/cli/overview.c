@@ -83,6 +83,7 @@ static int read_once(const struct segment *segment, struct overview *overview)
     bank_front(&view, &overview->front);
     overview->now_ns = clock_boot_ns();
     overview->wall_ns = clock_wall_ns();
+    overview->led = lease_holder(segment, overview->now_ns, &overview->leader);
     for (uint32_t i = 0; whole && i < overview->count; i++)
         whole = read_service(&view, i, &overview->services[i]);
     if (!whole || !bank_valid(&view))
@@ -292,6 +293,11 @@ const char *mode_name(enum service_mode mode)
         break;
     }
     return "auto";
+}
+
+const char *leader_kind(const struct lease_holder *leader)
+{
+    return leader->class == LEASE_PROCESS ? "process" : "thread";
 }
 
 const char *health_name(enum health health)

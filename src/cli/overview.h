@@ -12,6 +12,7 @@
 #include "policy/choose.h"
 #include "settings/settings.h"
 #include "state/decision.h"
+#include "state/lease.h"
 
 struct service_row {
     struct service_view view; /* view.live is NULL when the file was read instead of a segment */
@@ -32,6 +33,8 @@ struct overview {
     struct bank front;
     uint64_t now_ns;  /* CLOCK_BOOTTIME */
     uint64_t wall_ns; /* the same moment for people */
+    bool led;         /* somebody holds the lease: */
+    struct lease_holder leader;
     size_t count;
     struct service_row *services;
 };
@@ -69,9 +72,10 @@ const char *row_slot_name(const struct service_row *row, uint32_t slot);
 
 const char *row_mode_name(const struct service_row *row); /* auto | manual | observe | off */
 
-const char *mode_name(enum service_mode mode);     /* auto | observe | off: as people set it */
-const char *health_name(enum health health);       /* healthy | unhealthy | unknown */
-const char *admin_name(enum admin admin);          /* ready | drain | maint */
-const char *strategy_name(enum strategy strategy); /* as in the file */
+const char *mode_name(enum service_mode mode); /* auto | observe | off: as people set it */
+const char *leader_kind(const struct lease_holder *leader); /* thread | process */
+const char *health_name(enum health health);                /* healthy | unhealthy | unknown */
+const char *admin_name(enum admin admin);                   /* ready | drain | maint */
+const char *strategy_name(enum strategy strategy);          /* as in the file */
 
 #endif

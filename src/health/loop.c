@@ -40,8 +40,9 @@ static bool read_service(struct loop *loop, uint32_t index)
 {
     struct bank_view view;
 
-    return bank_open(loop->segment, &view) && view.sequence == loop->targets.sequence &&
-           service_read(&view, index, &loop->service) && bank_valid(&view);
+    return loop->targets.built && bank_open(loop->segment, &view) &&
+           view.sequence == loop->targets.sequence && service_read(&view, index, &loop->service) &&
+           bank_valid(&view);
 }
 
 /* ---- settings ---- */

@@ -103,8 +103,8 @@ bool targets_outdated(const struct targets *targets, bool look_at_secrets)
     struct secrets_stamp now;
 
     /* Acquire, as bank_open() does: a glance, the real look comes there. */
-    if (atomic_load_explicit(&targets->segment->head->sequence, memory_order_acquire) !=
-        targets->sequence)
+    if (!targets->built || atomic_load_explicit(&targets->segment->head->sequence,
+                                                memory_order_acquire) != targets->sequence)
         return true;
     if (!look_at_secrets)
         return false;
@@ -247,7 +247,7 @@ int targets_build(struct targets *targets, uint64_t now_ns)
     struct bank_view view;
     int secrets, error;
 
-    targets->sequence = 0;
+    targets->built = false;
     if (!bank_open(targets->segment, &view))
         return -EAGAIN;
     secrets = secrets_open(targets->secrets_path);
@@ -259,6 +259,7 @@ int targets_build(struct targets *targets, uint64_t now_ns)
     for (uint32_t i = 0; i < targets->count; i++)
         if (targets->list[i]->in_use && targets->list[i]->first_member == 0)
             drop(targets->list[i]);
+    targets->built = true;
     targets->sequence = view.sequence;
     targets->secrets = stamp;
     return 0;

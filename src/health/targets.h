@@ -42,7 +42,8 @@ struct targets {
     const struct segment *segment;
     const char *secrets_path;
     struct secrets_stamp secrets;
-    uint64_t sequence; /* of the settings this was built from; 0 = none */
+    bool built;        /* of these settings: */
+    uint64_t sequence;
     uint32_t count;    /* of `list`, some of it not in use */
     uint32_t limit;    /* endpoints that the segment can have */
     struct target **list;
