@@ -41,7 +41,7 @@ struct checks {
 struct check *checks_add(struct checks *checks, uint64_t now_ns, uint64_t deadline_ns);
 bool checks_take(struct checks *checks, struct probe_result *out);
 
-/* The next one that is not finished, from number `*from` on; *from becomes its number. NULL: none. */
+/* The next one that is not finished, from number `*from` on, which becomes its. NULL: none. */
 struct check *checks_next(struct checks *checks, uint64_t *from);
 bool checks_in_flight(const struct checks *checks);
 uint64_t checks_deadline_ns(const struct checks *checks);

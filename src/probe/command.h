@@ -11,7 +11,7 @@ enum {
     COMMAND_MAX = 640
 };
 
-/* Returns the length written to `to`, not ended with NUL; 0 when COMMAND_MAX is too short for it. */
+/* Returns the length written to `to`, without a NUL; 0: COMMAND_MAX is too short for it. */
 size_t command_write(char to[static COMMAND_MAX], unsigned count, const char *const words[]);
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * net: the system calls of a probe's socket, made directly: libc's connect(), getsockopt() and
- * sendto() are the hooks of this very library, and would look our descriptors, which live in a table
- * of their own, up among the program's. All return what they say or -errno; errno is changed.
+ * sendto() are the hooks of this very library, and would look our descriptors, which live in a
+ * table of their own, up among the program's. All return what they say or -errno; errno is changed.
  */
 #ifndef PROBE_NET_H
 #define PROBE_NET_H

@@ -9,10 +9,11 @@
  * Non-blocking, no libc lock, no allocation beyond its own bounded memory: it runs in a thread of a
  * stranger's process. Kinds: tcp (a connection is accepted), ping (PING), echo (ECHO of a random
  * token). One connection is kept for ping and echo; answers come in order, so a check may be sent
- * while the one before is unanswered. Its end is no verdict: the check is sent again, once, on a new
- * connection. An answer after the deadline is read and ignored; a connection is given up when an
- * answer is three times as late as it may be, or it is not even made when its first check's time is
- * up. One thread of a process at a time may use probes. All sends use MSG_NOSIGNAL. EMFILE, ENOMEM, EADDRNOTAVAIL… of this host make a check void.
+ * while the one before is unanswered. Its end is no verdict: the check is sent again, once, on a
+ * new connection. An answer after the deadline is read and ignored; a connection is given up when
+ * an answer is three times as late as it may be, or it is not even made when its first check's time
+ * is up. One thread of a process at a time may use probes. All sends use MSG_NOSIGNAL. EMFILE,
+ * ENOMEM, EADDRNOTAVAIL… of this host make a check void.
  */
 #ifndef PROBE_PROBE_H
 #define PROBE_PROBE_H
@@ -41,7 +42,7 @@ struct probe_result {
     enum check_cause cause;
     int error; /* errno where there was one */
     uint64_t started_ns;
-    uint64_t rtt_ns; /* of a passed check: from its sending, for tcp from connect(), to the answer */
+    uint64_t rtt_ns; /* of a passed check: from its sending (tcp: its start) to the answer */
 };
 
 struct probe; /* probe_size() bytes, from the caller */
@@ -50,7 +51,7 @@ size_t probe_size(void);
 void probe_init(struct probe *probe, const struct probe_target *target);
 void probe_close(struct probe *probe);
 
-/* One more check; its answer must come before `deadline_ns`. False: PROBES_IN_FLIGHT are under way. */
+/* One more check, to be answered before `deadline_ns`. False: PROBES_IN_FLIGHT are under way. */
 bool probe_start(struct probe *probe, uint64_t now_ns, uint64_t deadline_ns);
 
 int probe_fd(const struct probe *probe);       /* -1: none */
@@ -63,8 +64,8 @@ void probe_void(struct probe *probe);
 uint64_t probe_deadline_ns(const struct probe *probe);
 
 /*
- * True once after the server ended the kept connection with no check in flight, if one had passed on
- * it: a reason to check at once. A server may do so after every check: not without limit.
+ * True once after the server ended the kept connection with no check in flight, if one had passed
+ * on it: a reason to check at once. A server may do so after every check: not without limit.
  */
 bool probe_was_left(struct probe *probe);
 

@@ -36,12 +36,13 @@ struct reader {
 /* Forgets everything; a reader of zero bytes is fresh too. */
 void reader_reset(struct reader *reader);
 
-/* At most READER_CHUNK bytes; call reader_next() until it returns 0 before the next. 0 or -ENOMEM. */
+/* At most READER_CHUNK bytes; call reader_next() until it returns 0 before the next. 0 or -ENOMEM.
+ */
 int reader_feed(struct reader *reader, const char *bytes, size_t length);
 
 /*
- * 1: a reply is in `out`. 0: more bytes are needed. -EPROTO: not RESP (`begin` has its first bytes);
- * -EMSGSIZE: longer than REPLY_MAX. After an error only reader_reset() is allowed.
+ * 1: a reply is in `out`. 0: more bytes are needed. -EPROTO: not RESP (`begin` has its first
+ * bytes); -EMSGSIZE: longer than REPLY_MAX. After an error only reader_reset() is allowed.
  */
 int reader_next(struct reader *reader, struct reply *out);
 
