@@ -24,6 +24,12 @@ static bool is_eligible(const struct candidate *candidate, bool any_healthy)
     return is_fit(candidate, any_healthy) && breaker_admits(candidate);
 }
 
+/* No evidence against it: one that is in use may stay so. */
+static bool may_stay(const struct candidate *candidate)
+{
+    return is_fit(candidate, false) && breaker_admits(candidate);
+}
+
 /* A trial may go there: only its breaker stands between it and being eligible. */
 static bool wants_trial(const struct candidate *candidate, bool any_healthy)
 {
@@ -132,7 +138,7 @@ struct choice choose(const struct choice_rules *rules, const struct candidate ca
     uint32_t trials = set_of(candidates, count, wants_trial);
     struct choice choice = {.endpoint = current, .trial = -1, .reason = CHOICE_KEPT};
 
-    if (current >= 0 && (unsigned)current < count && eligible & 1u << current) {
+    if (current >= 0 && (unsigned)current < count && may_stay(&candidates[current])) {
         int better =
             best_of(candidates, count,
                     failback_set(rules, candidates, count, eligible, current, now_ns), now_ns);

@@ -3,7 +3,8 @@
  * the endpoints' states and the time; whoever has new evidence may run it. [hook]
  *
  * Eligible: not drained or in maintenance, HEALTHY (UNKNOWN only while no endpoint that is
- * otherwise eligible is HEALTHY), breaker closed or disabled. An endpoint whose breaker is half-open
+ * otherwise eligible is HEALTHY), breaker closed or disabled. The current endpoint is not left for want
+ * of knowledge: UNKNOWN, it stays (at the start of checks another one may be heard of first). An endpoint whose breaker is half-open
  * is no choice but a possible *trial*. `count` is at most ENDPOINTS_MAX everywhere.
  */
 #ifndef POLICY_CHOOSE_H
