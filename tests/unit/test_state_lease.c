@@ -556,6 +556,69 @@ START_TEST(robust_list_of_libc_is_put_back)
 }
 END_TEST
 
+/* ---- what happens while somebody takes it ---- */
+
+/*
+ * Linked with --wrap=robust_value: when a new holder has just swapped the lease, and has not yet
+ * written its thread's id, others may look. `meanwhile` does it once.
+ */
+uint32_t __real_robust_value(const struct robust *robust);
+uint32_t __wrap_robust_value(const struct robust *robust);
+
+static void (*meanwhile)(void);
+
+uint32_t __wrap_robust_value(const struct robust *robust)
+{
+    void (*action)(void) = meanwhile;
+
+    meanwhile = NULL;
+    if (action)
+        action();
+    return __real_robust_value(robust);
+}
+
+static void others_see_a_living_holder(void)
+{
+    struct lease_holder holder;
+
+    ck_assert(lease_holder(&segment, T0, &holder));
+    ck_assert_uint_eq(holder.epoch, 2);
+}
+
+START_TEST(new_holder_is_not_taken_for_its_dead_predecessor)
+{
+    struct contender self;
+    pid_t other;
+
+    start();
+    other = somebody(LEASE_THREAD, false);
+    self = entered(LEASE_THREAD);
+    end(other);
+    ck_assert(robust_died(atomic_load(&head()->holder_thread)));
+    meanwhile = others_see_a_living_holder;
+    ck_assert(lease_take(&self, T0));
+    ck_assert(!meanwhile);
+}
+END_TEST
+
+static void somebody_else_takes_it(void)
+{
+    store_relaxed(&head()->lease, UINT64_C(9) << 32 | LEASE_THREAD << 24 | 5);
+    atomic_store(&head()->holder_thread, 4711);
+}
+
+START_TEST(holder_that_was_stopped_while_it_took_the_lease_overwrites_nothing)
+{
+    struct contender self;
+
+    start();
+    self = entered(LEASE_THREAD);
+    meanwhile = somebody_else_takes_it;
+    ck_assert(!lease_take(&self, T0));
+    ck_assert_uint_eq(atomic_load(&head()->holder_thread), 4711);
+}
+END_TEST
+
 /* ---- on real time ---- */
 
 static volatile sig_atomic_t told_to_resign;
@@ -876,6 +939,8 @@ int main(void)
         full_table_has_room_again_when_one_dies,
         slot_of_a_dead_holder_is_not_given_away,
         robust_list_of_libc_is_put_back,
+        new_holder_is_not_taken_for_its_dead_predecessor,
+        holder_that_was_stopped_while_it_took_the_lease_overwrites_nothing,
         of_fifty_contenders_one_holds_the_lease,
         two_hundred_killed_holders_are_each_replaced_by_one,
         stopped_holder_is_replaced_after_a_lease_and_learns_of_it,
