@@ -26,6 +26,7 @@ struct tracked {
     uint32_t endpoint_slot;
     uint32_t generation; /* of the endpoint slot, low 16 bits */
     bool connecting;     /* its outcome has not been recorded */
+    bool shut;           /* the guard has shut it */
 };
 
 /* The cookie of the socket behind `fd`, 0 when the kernel gives none. One system call. */
@@ -42,5 +43,15 @@ bool track_find(int fd, uint64_t cookie, struct tracked *out);
 
 /* True for exactly one caller per track_begin(): the one that may record the outcome. */
 bool track_settle(int fd, uint64_t cookie);
+
+/* For the guard: what stands at `place`, below track_places(). False: nothing. */
+unsigned track_places(void);
+bool track_at(unsigned place, int *fd, struct tracked *out);
+
+/* True for exactly one caller per track_begin(): the one that may shut it. */
+bool track_mark_shut(int fd, uint64_t cookie);
+
+/* The guard found the descriptor closed or taken by another socket. */
+void track_forget(int fd, uint64_t cookie);
 
 #endif
