@@ -139,11 +139,12 @@ static void say_line(const char *line)
 }
 
 int context_publish(const struct context *context, const struct settings *settings,
-                    enum publish_result *result)
+                    uint64_t patience_ns, enum publish_result *result)
 {
     /* settings_publish() says in words what went wrong. */
-    return settings_publish(settings, &context->place, result, say_line) == 0 ? STATUS_DONE
-                                                                              : STATUS_FAILED;
+    return settings_publish(settings, &context->place, patience_ns, result, say_line) == 0
+               ? STATUS_DONE
+               : STATUS_FAILED;
 }
 
 bool context_is_there(const struct invocation *invocation, struct context *context)

@@ -42,7 +42,7 @@ int context_load(const char *config, struct settings **settings);
 void context_complain(const char *config, const struct complaints *complaints);
 
 int context_publish(const struct context *context, const struct settings *settings,
-                    enum publish_result *result);
+                    uint64_t patience_ns, enum publish_result *result);
 
 /* True when what is published was read from this very state of the file. */
 bool context_published(const struct context *context, const struct file_stamp *stamp);

@@ -8,9 +8,9 @@ static bool print_endpoint(const struct service_row *row, int index)
 {
     char text[ADDRESS_TEXT];
 
-    if (index < 0 || row->view.endpoints[index].address_count == 0)
+    if (index < 0 || row->endpoints[index].address_count == 0)
         return false;
-    puts(address_format(&row->view.endpoints[index].addresses[0], text));
+    puts(address_format(&row->endpoints[index].addresses[0], text));
     return true;
 }
 

@@ -58,7 +58,7 @@ static bool same_port(const struct match_settings *match, const struct question 
 static bool is_member(const struct service_row *row, uint32_t endpoint,
                       const struct question *question)
 {
-    const struct endpoint_settings *settings = &row->view.endpoints[endpoint];
+    const struct endpoint_settings *settings = &row->endpoints[endpoint];
     bool own_port = false, same_ip = false;
 
     for (uint32_t i = 0; i < settings->address_count + settings->past_count; i++) {

@@ -19,6 +19,9 @@
 #include "state/events.h"
 #include "state/lease.h"
 
+/* Names that take longer have no address at first; they are looked up again with the next change. */
+#define PATIENCE_NS (5 * NS_PER_S)
+
 enum { TURN_MS = 100, READY_TURNS = 100 };
 
 struct watcher {
@@ -41,7 +44,7 @@ static int publish_settings(struct watcher *monitor, const struct settings *sett
     journal_set(&monitor->journal, settings);
     if (context_published(&monitor->context, &settings->stamp))
         return STATUS_DONE;
-    return context_publish(&monitor->context, settings, &result);
+    return context_publish(&monitor->context, settings, PATIENCE_NS, &result);
 }
 
 static void attach(struct watcher *monitor)
@@ -90,7 +93,7 @@ static void reload(struct watcher *monitor)
     }
     monitor->tried = settings->stamp;
     journal_set(&monitor->journal, settings);
-    context_publish(&monitor->context, settings, &result);
+    context_publish(&monitor->context, settings, PATIENCE_NS, &result);
     settings_free(settings);
 }
 

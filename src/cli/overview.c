@@ -32,9 +32,10 @@ static bool read_service(const struct bank_view *view, uint32_t index, struct se
     if (!service_read(view, index, &row->view))
         return false;
     for (uint32_t i = 0; i < row->view.count; i++) {
-        const struct endpoint_settings *endpoint = &row->view.endpoints[i];
+        const struct endpoint_settings *endpoint = &row->endpoints[i];
 
-        if (!bank_label(view, row->view.first_endpoint + i, &row->labels[i]))
+        if (!bank_endpoint(view, row->view.first_endpoint + i, &row->endpoints[i]) ||
+            !bank_label(view, row->view.first_endpoint + i, &row->labels[i]))
             return false;
         write_address(row->addresses[i], sizeof row->addresses[i], row->labels[i].host,
                       endpoint->address_count > 0 ? endpoint->addresses[0].port : 0);
@@ -100,7 +101,6 @@ int overview_read(const struct segment *segment, struct overview **out)
 
     if (overview == NULL)
         return -ENOMEM;
-    overview->published = true;
     for (int i = 0; error == -EAGAIN && i < TRIES; i++) {
         error = read_once(segment, overview);
         if (error == -EAGAIN)
@@ -127,7 +127,7 @@ static void take_match(const struct match_entry *from, struct match_settings *to
 static void take_endpoint(const struct endpoint *from, const char *zone, struct service_row *row,
                           size_t i)
 {
-    struct endpoint_settings *to = &row->view.endpoints[i];
+    struct endpoint_settings *to = &row->endpoints[i];
 
     to->weight_milli = from->weight_milli;
     to->same_zone = zone[0] != '\0' && text_equal(zone, from->zone);
@@ -249,7 +249,7 @@ bool overview_resolved(const struct overview *overview)
 {
     for (size_t i = 0; i < overview->count; i++)
         for (uint32_t e = 0; e < overview->services[i].view.count; e++)
-            if (overview->services[i].view.endpoints[e].address_count == 0)
+            if (overview->services[i].endpoints[e].address_count == 0)
                 return false;
     return true;
 }

@@ -16,6 +16,7 @@
 
 struct service_row {
     struct service_view view; /* view.live is NULL when the file was read instead of a segment */
+    struct endpoint_settings endpoints[ENDPOINTS_MAX];
     struct endpoint_label labels[ENDPOINTS_MAX];
     char addresses[ENDPOINTS_MAX][ADDRESS_HOST_TEXT + 8]; /* as configured, with the port */
     uint32_t match_count;
@@ -29,7 +30,6 @@ struct service_row {
 };
 
 struct overview {
-    bool published; /* false: made from the file; endpoints are in their first state */
     struct bank front;
     uint64_t now_ns;  /* CLOCK_BOOTTIME */
     uint64_t wall_ns; /* the same moment for people */

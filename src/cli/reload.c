@@ -29,7 +29,7 @@ int command_reload(const struct invocation *invocation)
         status = context_load(context.config, &settings);
     if (status != STATUS_DONE)
         return status;
-    status = context_publish(&context, settings, &result);
+    status = context_publish(&context, settings, 0, &result);
     if (status == STATUS_DONE)
         printf("%s: %s\n", context.config, in_words(result));
     settings_free(settings);

@@ -4,9 +4,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "cli/context.h"
 #include "cli/library.h"
 #include "cli/program.h"
+
+/* Names that take longer have no address at first; a program must not wait for a dead name server. */
+#define PATIENCE_NS (5 * NS_PER_S)
 
 enum { CANNOT_START = 126, NOT_FOUND = 127 }; /* as env(1) */
 
@@ -24,7 +28,7 @@ static int prepare(const struct invocation *invocation, struct context *context,
         return status;
     status = context_make(invocation, context);
     if (status == STATUS_DONE && !context_published(context, &settings->stamp))
-        status = context_publish(context, settings, &result);
+        status = context_publish(context, settings, PATIENCE_NS, &result);
     settings_free(settings);
     if (status != STATUS_DONE)
         return status;

@@ -41,7 +41,7 @@ static json_t *last_switch_json(const struct service_row *row)
 
 static json_t *addresses_json(const struct service_row *row, uint32_t i)
 {
-    uint32_t count = row->view.endpoints[i].address_count;
+    uint32_t count = row->endpoints[i].address_count;
     json_t *list = json_array();
 
     for (uint32_t a = 0; a < count && a < ADDRESSES_MAX; a++)
@@ -144,7 +144,7 @@ static json_t *endpoint_json(const struct overview *overview, const struct conne
     add_checks(object, live);
     json_object_set_new(object, "last_error", last_error_json(live));
     json_object_set_new(object, "connections",
-                        number(status_connections(&row->view.endpoints[i], connections)));
+                        number(status_connections(&row->endpoints[i], connections)));
     json_object_set_new(object, "connects", connects_json(live));
     if (history)
         json_object_set_new(object, "history", history_json(overview, live));

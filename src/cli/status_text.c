@@ -102,14 +102,13 @@ static void put_endpoint(struct table *table, const struct overview *overview,
     table_row(table);
     table_cell(table, active ? BOLD : PLAIN, "%s %s", active ? "*" : " ", row->labels[i].name);
     table_cell(table, PLAIN, "%s%s", row->addresses[i],
-               row->view.endpoints[i].address_count == 0 ? " (does not resolve)" : "");
+               row->endpoints[i].address_count == 0 ? " (does not resolve)" : "");
     put_health(table, row->candidates[i].health);
-    put_rtt(table, live);
     put_breaker(table, overview, row, i);
     table_number(table, PLAIN, "%g", row->candidates[i].weight_milli / 1000.0);
     put_eligible(table, overview, row, i);
-    table_number(table, PLAIN, "%" PRIu64,
-                 status_connections(&row->view.endpoints[i], connections));
+    put_rtt(table, live);
+    table_number(table, PLAIN, "%" PRIu64, status_connections(&row->endpoints[i], connections));
     table_number(table, PLAIN, "%" PRIu64, load_relaxed(&live->connects[OUTCOME_OK]));
     table_number(table, failed > 0 ? YELLOW : PLAIN, "%" PRIu64, failed);
     put_last_error(table, overview, live);
@@ -121,10 +120,10 @@ static void put_heading(struct table *table)
     table_cell(table, DIM, "  ENDPOINT");
     table_cell(table, DIM, "ADDRESS");
     table_cell(table, DIM, "HEALTH");
-    table_number(table, DIM, "RTT");
     table_cell(table, DIM, "BREAKER");
     table_number(table, DIM, "WEIGHT");
     table_cell(table, DIM, "ELIGIBLE");
+    table_number(table, DIM, "RTT");
     table_number(table, DIM, "CONNS");
     table_number(table, DIM, "OK");
     table_number(table, DIM, "FAILED");

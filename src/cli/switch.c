@@ -72,7 +72,7 @@ static bool answers(const struct context *context, const struct service_row *row
 
 static void hold(const struct service_row *row, const struct wish *wish)
 {
-    const struct endpoint_settings *endpoint = &row->view.endpoints[wish->index];
+    const struct endpoint_settings *endpoint = &row->endpoints[wish->index];
     struct endpoint_live *live = row->view.endpoint_live[wish->index];
     uint64_t now_ns = clock_boot_ns();
 

@@ -43,7 +43,7 @@ static void wait_for_answer(struct probe *probe)
 
 struct probe_result trial(const struct service_row *row, uint32_t index, const char *secrets_path)
 {
-    const struct endpoint_settings *endpoint = &row->view.endpoints[index];
+    const struct endpoint_settings *endpoint = &row->endpoints[index];
     struct probe_result result = {.outcome = PROBE_VOID};
     struct probe_target target = {0};
     struct probe *probe = calloc(1, probe_size());

@@ -187,7 +187,8 @@ static struct health_rules sane(struct health_rules rules)
 static int add_member(struct targets *targets, const struct service_view *service, uint32_t index,
                       int secrets, uint64_t now_ns)
 {
-    struct health_rules rules = sane(service->endpoints[index].health);
+    struct endpoint_settings endpoint;
+    struct health_rules rules;
     struct member *member = &targets->members[targets->member_count];
     struct probe_target what;
     struct target *target;
@@ -195,7 +196,10 @@ static int add_member(struct targets *targets, const struct service_view *servic
 
     if (targets->member_count == targets->limit)
         return -EAGAIN; /* more than the segment has room for: a mix */
-    describe(&service->endpoints[index], secrets, &what);
+    if (!service_endpoint(service, index, &endpoint))
+        return -EAGAIN;
+    rules = sane(endpoint.health);
+    describe(&endpoint, secrets, &what);
     hash = hash_bytes(&what, sizeof(what));
     target = find(targets, &what, hash, &rules);
     if (!target)
@@ -233,7 +237,7 @@ static int add_members(struct targets *targets, const struct bank_view *view, in
         if (!service_read(view, s, &service))
             return -EAGAIN;
         for (uint32_t e = 0; e < service.count && !error; e++)
-            if (service.endpoints[e].health.enabled)
+            if (service.endpoints[e].health_lasts_ns != 0)
                 error = add_member(targets, &service, e, secrets, now_ns);
         if (error)
             return error;

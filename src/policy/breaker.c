@@ -33,6 +33,9 @@ enum {
 _Static_assert(UNTIL_SHIFT + UNTIL_BITS == 64, "the fields fill the word");
 _Static_assert(BREAKER_HALF_OPEN < 1 << KIND_BITS, "a kind fits");
 
+enum { OPEN_JITTER = 1000 }; /* +-10 % */
+#define HOLD_MOST_NS (600 * NS_PER_S) /* no connect.timeout is that long */
+
 struct state {
     enum breaker_state kind;
     unsigned successes; /* half-open: so far */
@@ -64,11 +67,24 @@ static uint64_t state_until_ns(struct state state)
     return state.until_ms * NS_PER_MS;
 }
 
-static enum breaker_state state_at(struct state state, uint64_t now_ns)
+/*
+ * A process whose clock is not the host's (a library that shifts it, say) may write any deadline.
+ * One that lies further ahead than the rules could have put it counts as passed.
+ */
+static bool is_ahead(uint64_t deadline_ns, uint64_t most_ns, uint64_t now_ns)
 {
+    return now_ns < deadline_ns && deadline_ns - now_ns <= most_ns;
+}
+
+static enum breaker_state state_at(struct state state, const struct breaker_rules *rules,
+                                   uint64_t now_ns)
+{
+    /* open_max, its jitter, and the whole millisecond that `until` is rounded to */
+    uint64_t most_ns = jitter_ns(rules->open_max_ns, OPEN_JITTER, UINT32_MAX) + NS_PER_MS;
+
     switch (state.kind) {
     case BREAKER_OPEN:
-        return now_ns < state_until_ns(state) ? BREAKER_OPEN : BREAKER_HALF_OPEN;
+        return is_ahead(state_until_ns(state), most_ns, now_ns) ? BREAKER_OPEN : BREAKER_HALF_OPEN;
     case BREAKER_HALF_OPEN:
         return BREAKER_HALF_OPEN;
     case BREAKER_CLOSED:
@@ -96,7 +112,7 @@ static struct state state_opened(struct state state, const struct breaker_rules 
     uint64_t open_ns =
         backoff_ns(rules->open_ns, rules->open_backoff_milli, state.trips, rules->open_max_ns);
 
-    open_ns = jitter_ns(open_ns, 1000, random);
+    open_ns = jitter_ns(open_ns, OPEN_JITTER, random);
     return (struct state){
         .kind = BREAKER_OPEN,
         .trips = state.trips < TRIPS_MOST ? state.trips + 1 : state.trips,
@@ -205,7 +221,7 @@ struct breaker_event breaker_record(struct breaker *breaker, const struct breake
     for (;;) {
         uint64_t seen = load_relaxed(&breaker->state);
         struct state state = state_unpack(seen);
-        enum breaker_state kind = state_at(state, now_ns);
+        enum breaker_state kind = state_at(state, rules, now_ns);
         struct breaker_event event = unchanged;
         struct state next;
 
@@ -241,7 +257,7 @@ enum breaker_state breaker_state(const struct breaker *breaker, const struct bre
 {
     if (!rules->enabled)
         return BREAKER_DISABLED;
-    return state_at(state_unpack(load_relaxed(&breaker->state)), now_ns);
+    return state_at(state_unpack(load_relaxed(&breaker->state)), rules, now_ns);
 }
 
 uint64_t breaker_remaining_ns(const struct breaker *breaker, const struct breaker_rules *rules,
@@ -249,7 +265,7 @@ uint64_t breaker_remaining_ns(const struct breaker *breaker, const struct breake
 {
     struct state state = state_unpack(load_relaxed(&breaker->state));
 
-    if (!rules->enabled || state_at(state, now_ns) != BREAKER_OPEN)
+    if (!rules->enabled || state_at(state, rules, now_ns) != BREAKER_OPEN)
         return 0;
     return state_until_ns(state) - now_ns;
 }
@@ -277,7 +293,7 @@ bool breaker_trial_begin(struct breaker *breaker, const struct breaker_rules *ru
         uint64_t seen = load_relaxed(&breaker->tokens[i]);
 
         /* Relaxed: a token guards no data, only how many hold one. */
-        if (seen <= now_ns &&
+        if (!is_ahead(seen, HOLD_MOST_NS, now_ns) &&
             atomic_compare_exchange_strong_explicit(&breaker->tokens[i], &seen, deadline_ns,
                                                     memory_order_relaxed, memory_order_relaxed)) {
             *token = token_name(i, deadline_ns);

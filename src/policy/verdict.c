@@ -1,5 +1,9 @@
 #include "policy/verdict.h"
 
+#include "base/clock.h"
+
+#define SUCCESSION_NS (2 * NS_PER_S) /* two leases */
+
 #include "policy/backoff.h"
 
 /* What settings may ask for at least; less can only come from a corrupt segment. */
@@ -135,4 +139,13 @@ uint64_t verdict_next_check_ns(const struct health_rules *rules, bool passed, ui
         ns = rules->fast_interval_ns;
     ns = jitter_ns(ns, rules->jitter, random);
     return ns > NEXT_CHECK_LEAST_NS ? ns : NEXT_CHECK_LEAST_NS;
+}
+
+uint64_t verdict_lasts_ns(const struct health_rules *rules)
+{
+    uint64_t ns = 3 * rules->interval_ns + rules->timeout_ns;
+
+    if (!rules->enabled)
+        return 0;
+    return ns > SUCCESSION_NS ? ns : SUCCESSION_NS;
 }

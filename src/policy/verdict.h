@@ -68,4 +68,10 @@ int verdict_of_probes(const struct health_rules *rules, unsigned passed, unsigne
  */
 uint64_t verdict_next_check_ns(const struct health_rules *rules, bool passed, uint32_t random);
 
+/*
+ * How long a verdict is believed without another check: three intervals and the time of an answer, but
+ * never before a silent prober's successor has had the time to check. 0: the rules ask for no checks.
+ */
+uint64_t verdict_lasts_ns(const struct health_rules *rules);
+
 #endif

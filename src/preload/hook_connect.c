@@ -1,5 +1,5 @@
 /* connect: the one call that every client repeats; where connections are steered. */
-#include <sys/socket.h>
+#include "preload/hook_connect.h"
 
 #include "preload/hook.h"
 #include "preload/real.h"
@@ -19,9 +19,14 @@ static int steered_connect(int fd, const struct sockaddr *address, socklen_t len
     return (int)steer(fd, &attempt);
 }
 
-EXPORT int connect(int fd, const struct sockaddr *address, socklen_t length)
+int hook_connect(int fd, const struct sockaddr *address, socklen_t length)
 {
     if (steer_wanted(address, length))
         return steered_connect(fd, address, length);
     return real_connect(fd, address, length);
+}
+
+EXPORT int connect(int fd, const struct sockaddr *address, socklen_t length)
+{
+    return hook_connect(fd, address, length);
 }

@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "preload/hook.h"
+#include "preload/hook_getaddrinfo.h"
 #include "preload/lookup.h"
 #include "preload/real.h"
 
@@ -107,33 +108,56 @@ static void put_port(struct addrinfo *answer, uint16_t port)
     }
 }
 
-static bool steered(const char *node, const char *service, const struct addrinfo *hints,
-                    struct addrinfo **result)
+/* Asks libc for the number instead of the name. False: make the call as it was. */
+static bool ask(const struct lookup *lookup, const char *node, const char *service,
+                const struct addrinfo *hints, struct addrinfo **answer)
 {
-    long number = service ? port_number(service) : 0;
-    struct lookup lookup, by_port;
-    struct addrinfo *answer = NULL;
     char wide[WIDE_TEXT] = "";
+
+    if ((hints && hints->ai_flags & AI_CANONNAME && !widen(lookup, node, wide)) ||
+        real_getaddrinfo()(wide[0] ? wide : lookup->text, service, hints, answer) != 0)
+        return false;
+    if (!wide[0] || put_name(*answer, wide, node))
+        return true;
+    freeaddrinfo(*answer);
+    return false;
+}
+
+/*
+ * "http", not 80: libc knows the port, and which service has the name with that port is known only
+ * then.
+ */
+static bool ask_by_port_name(struct lookup *lookup, const char *node, const char *service,
+                             const struct addrinfo *hints, struct addrinfo **answer)
+{
+    struct lookup any;
     uint16_t port;
 
-    if (!lookup_name(node, number > 0 ? (uint16_t)number : 0, family_of(hints), &lookup) ||
-        (hints && hints->ai_flags & AI_CANONNAME && !widen(&lookup, node, wide)) ||
-        real_getaddrinfo()(wide[0] ? wide : lookup.text, service, hints, &answer) != 0)
+    if (!lookup_name(node, 0, family_of(hints), &any) || !ask(&any, node, service, hints, answer))
         return false;
-    if (wide[0] && !put_name(answer, wide, node)) {
-        freeaddrinfo(answer);
+    port = answered_port(*answer);
+    freeaddrinfo(*answer);
+    return port != 0 && lookup_name(node, port, family_of(hints), lookup) &&
+           ask(lookup, node, service, hints, answer);
+}
+
+bool hook_getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
+                      struct addrinfo **result)
+{
+    long number = service ? port_number(service) : 0;
+    struct addrinfo *answer = NULL;
+    struct lookup lookup;
+
+    if (!keeps_its_meaning(hints))
         return false;
-    }
-    port = answered_port(answer);
-    if (service && number < 0 && port) {
-        /* Now the port is known: is the name ours with it? */
-        if (!lookup_name(node, port, family_of(hints), &by_port) ||
-            !address_same_ip(&by_port.address, &lookup.address)) {
-            freeaddrinfo(answer);
+    if (number < 0) {
+        if (!ask_by_port_name(&lookup, node, service, hints, &answer))
             return false;
-        }
+    } else if (!lookup_name(node, (uint16_t)number, family_of(hints), &lookup) ||
+               !ask(&lookup, node, service, hints, &answer)) {
+        return false;
     }
-    if (port && !lookup.is_virtual)
+    if (service && !lookup.is_virtual)
         put_port(answer, lookup.address.port);
     lookup_given(&lookup);
     *result = answer;
@@ -147,7 +171,7 @@ EXPORT int getaddrinfo(const char *restrict node, const char *restrict service,
 
     if (!real_getaddrinfo())
         return EAI_FAIL;
-    if (node && keeps_its_meaning(hints) && steered(node, service, hints, result)) {
+    if (node && hook_getaddrinfo(node, service, hints, result)) {
         errno = saved;
         return 0;
     }

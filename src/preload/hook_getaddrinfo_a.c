@@ -9,7 +9,7 @@
 #include <stddef.h>
 
 #include "preload/hook.h"
-#include "preload/lookup.h"
+#include "preload/hook_getaddrinfo.h"
 #include "preload/real.h"
 
 enum { REQUESTS_MAX = 256 }; /* longer lists are handed on whole */
@@ -17,12 +17,10 @@ enum { REQUESTS_MAX = 256 }; /* longer lists are handed on whole */
 /* True: answered, and the request looks as libc leaves a finished one. */
 static bool answered(struct gaicb *request)
 {
-    struct lookup lookup;
     struct addrinfo *answer;
 
-    /* Only what the look-up itself would answer; the hook below is the one to ask. */
-    if (!request->ar_name || !lookup_name(request->ar_name, 0, LOOKUP_ANY, &lookup) ||
-        getaddrinfo(request->ar_name, request->ar_service, request->ar_request, &answer) != 0)
+    if (!request->ar_name || !real_getaddrinfo() ||
+        !hook_getaddrinfo(request->ar_name, request->ar_service, request->ar_request, &answer))
         return false;
     request->ar_result = answer;
     request->__return = 0;

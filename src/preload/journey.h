@@ -24,8 +24,9 @@ struct journey {
     bool no_native; /* a v4-mapped attempt was made: Linux lets no native IPv6 one succeed now */
     bool asked_v6_only, v6_only;
     int nonblocking;       /* -1: not asked yet */
-    uint32_t tried;        /* endpoints that failed in this call */
+    uint32_t tried;        /* endpoints that failed in this call, or cannot be reached */
     uint32_t out_of_reach; /* endpoints that this socket's family cannot reach */
+    bool lost;             /* the descriptor is not this socket any more */
     unsigned attempts;     /* endpoints tried so far, with repetition */
     unsigned calls;        /* real calls made so far */
     unsigned rounds;       /* pauses made */
@@ -41,9 +42,6 @@ struct pick {
     bool trial;   /* a half-open breaker's: `token` is to be given back */
     unsigned token;
 };
-
-/* Fills in out_of_reach. False: this socket reaches no endpoint at all. */
-bool pick_find_reach(struct journey *journey);
 
 /* The first endpoint of this call: a trial that is due, else the active one, else what is left. */
 struct pick pick_first(struct journey *journey);
@@ -71,7 +69,7 @@ bool pick_may_wait(struct journey *journey);
  * after one v4-mapped attempt Linux lets no native one succeed. Returns how many.
  */
 unsigned pick_addresses(struct journey *journey, unsigned index,
-                        const struct address *out[static ADDRESSES_MAX]);
+                        struct address out[static ADDRESSES_MAX]);
 
 /* ---- try.c ---- */
 
@@ -79,7 +77,14 @@ enum progress {
     CONNECTED,
     UNDECIDED, /* under way: the program will learn the outcome */
     FAILED,
+    OUT_OF_REACH, /* no real call was made */
 };
+
+/*
+ * False, and journey->lost: another thread closed the descriptor while this call was blocked in it,
+ * and its number may be someone else's socket by now. Nothing may be done to it any more.
+ */
+bool try_is_still_ours(struct journey *journey);
 
 /* Tries endpoint `index` and records what came of it; leaves result and error in the journey. */
 enum progress try_endpoint(struct journey *journey, unsigned index);

@@ -19,43 +19,46 @@ static bool family_fits(const struct address *address, enum lookup_family family
 }
 
 /* A native IPv6 address where one is asked for, the first of the family otherwise. */
-static const struct address *address_of(const struct endpoint_settings *endpoint,
-                                        enum lookup_family family)
+static bool address_of(const struct service_view *service, unsigned index,
+                       enum lookup_family family, struct address *out)
 {
-    const struct address *found = NULL;
+    struct endpoint_settings endpoint;
+    bool found = false;
 
-    for (uint32_t i = 0; i < endpoint->address_count; i++) {
-        const struct address *address = &endpoint->addresses[i];
+    if (!service_endpoint(service, index, &endpoint))
+        return false;
+    for (uint32_t i = 0; i < endpoint.address_count; i++) {
+        const struct address *address = &endpoint.addresses[i];
 
         if (!family_fits(address, family))
             continue;
         if (!found ||
-            (family == LOOKUP_V6_OR_MAPPED && address_is_v4(found) && !address_is_v4(address)))
-            found = address;
+            (family == LOOKUP_V6_OR_MAPPED && address_is_v4(out) && !address_is_v4(address)))
+            *out = *address;
+        found = true;
     }
     return found;
 }
 
 /* The active endpoint's address, or, where it has none of the family, the first that has one. */
-static const struct address *member_address(const struct service_view *service,
-                                            enum lookup_family family)
+static bool member_address(const struct service_view *service, enum lookup_family family,
+                           struct address *out)
 {
     struct choice choice = service_decide(service, clock_boot_ns());
-    const struct address *address = NULL;
+    bool found =
+        choice.endpoint >= 0 && address_of(service, (unsigned)choice.endpoint, family, out);
 
-    if (choice.endpoint >= 0)
-        address = address_of(&service->endpoints[choice.endpoint], family);
-    for (unsigned i = 0; !address && i < service->count; i++)
-        address = address_of(&service->endpoints[i], family);
-    return address;
+    for (unsigned i = 0; !found && i < service->count; i++)
+        found = address_of(service, i, family, out);
+    return found;
 }
 
 bool lookup_name(const char *name, uint16_t port, enum lookup_family family, struct lookup *out)
 {
     int saved = errno;
     const struct segment *segment = shim_segment_in_force(CALLER_RESOLVER);
-    const struct address *address = NULL;
     struct named_service named;
+    bool found = false;
 
     if (segment && route_name(segment, name, port, &named)) {
         enum service_mode mode = service_mode(&named.service, clock_boot_ns());
@@ -64,16 +67,16 @@ bool lookup_name(const char *name, uint16_t port, enum lookup_family family, str
             log_info("observe %s: look-up of %s", named.service.settings.name, named.name);
         if (mode == MODE_STEER) {
             out->is_virtual = named.service.settings.resolve == RESOLVE_VIRTUAL;
-            address = out->is_virtual ? &named.service.settings.virtual_address
-                                      : member_address(&named.service, family);
+            out->address = named.service.settings.virtual_address;
+            found = out->is_virtual ? family_fits(&out->address, family)
+                                    : member_address(&named.service, family, &out->address);
         }
     }
     errno = saved;
-    if (!address || !family_fits(address, family))
+    if (!found)
         return false;
-    out->address = *address;
     out->name_hash = named.name_hash;
-    describe_ip(address, out->text);
+    describe_ip(&out->address, out->text);
     log_debug("look-up of %s (%s): %s", named.name, named.service.settings.name, out->text);
     errno = saved;
     return true;

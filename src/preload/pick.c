@@ -1,5 +1,6 @@
 /* pick: which endpoint, and which of its addresses, a steered call goes to next. */
 #include <errno.h>
+#include <signal.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -32,39 +33,19 @@ static bool reachable(struct journey *journey, const struct address *address)
 }
 
 unsigned pick_addresses(struct journey *journey, unsigned index,
-                        const struct address *out[static ADDRESSES_MAX])
+                        struct address out[static ADDRESSES_MAX])
 {
-    const struct endpoint_settings *endpoint = &journey->service.endpoints[index];
-    const struct address *v4[ADDRESSES_MAX];
-    unsigned count = 0, v4_count = 0;
+    struct endpoint_settings endpoint;
+    unsigned count = 0;
 
-    for (uint32_t i = 0; i < endpoint->address_count && i < ADDRESSES_MAX; i++) {
-        const struct address *address = &endpoint->addresses[i];
-
-        if (!reachable(journey, address))
-            continue;
-        if (address_is_v4(address))
-            v4[v4_count++] = address;
-        else
-            out[count++] = address;
-    }
-    for (unsigned i = 0; i < v4_count; i++)
-        out[count++] = v4[i];
+    if (!service_endpoint(&journey->service, index, &endpoint))
+        return 0;
+    for (int v4 = 0; v4 <= 1; v4++)
+        for (uint32_t i = 0; i < endpoint.address_count; i++)
+            if (address_is_v4(&endpoint.addresses[i]) == (v4 != 0) &&
+                reachable(journey, &endpoint.addresses[i]))
+                out[count++] = endpoint.addresses[i];
     return count;
-}
-
-bool pick_find_reach(struct journey *journey)
-{
-    const struct address *unused[ADDRESSES_MAX];
-    bool any = false;
-
-    for (unsigned i = 0; i < journey->service.count; i++) {
-        if (pick_addresses(journey, i, unused) == 0)
-            journey->out_of_reach |= UINT32_C(1) << i;
-        else
-            any = true;
-    }
-    return any;
 }
 
 bool pick_may_wait(struct journey *journey)
@@ -74,13 +55,29 @@ bool pick_may_wait(struct journey *journey)
     return !journey->nonblocking;
 }
 
+/* Would the kernel have restarted a connect() that a signal interrupted? It does when all handlers
+ * ask for it; which one ran is not known. */
+static bool handlers_restart(void)
+{
+    for (int number = 1; number < NSIG; number++) {
+        struct sigaction action;
+
+        if (sigaction(number, NULL, &action) == 0 && action.sa_handler != SIG_DFL &&
+            action.sa_handler != SIG_IGN && !(action.sa_flags & SA_RESTART))
+            return false;
+    }
+    return true;
+}
+
 /* False: a signal came. Its handler has run; the call ends with EINTR, as it would without us. */
 static bool pause_ns(uint64_t ns)
 {
-    const struct timespec pause = {.tv_sec = (time_t)(ns / NS_PER_S),
-                                   .tv_nsec = (long)(ns % NS_PER_S)};
+    struct timespec pause = {.tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S)};
 
-    return nanosleep(&pause, NULL) == 0;
+    while (nanosleep(&pause, &pause) != 0)
+        if (errno != EINTR || !handlers_restart())
+            return false;
+    return true;
 }
 
 bool pick_await(struct journey *journey)
@@ -112,8 +109,8 @@ int pick_other(struct journey *journey, uint32_t tried, bool desperate)
     struct choice_rules rules = choice_rules(&journey->service);
 
     service_candidates(&journey->service, candidates, journey->now_ns);
-    return choose_next(&rules, candidates, journey->service.count, tried | journey->out_of_reach,
-                       desperate, journey->now_ns);
+    return choose_next(&rules, candidates, journey->service.count, tried, desperate,
+                       journey->now_ns);
 }
 
 /* Endpoints that this process saw fail a moment ago, unless that would leave none. */
@@ -133,7 +130,7 @@ struct pick pick_first(struct journey *journey)
     struct pick pick = {.endpoint = choice.endpoint};
     uint32_t shunned = avoided(journey);
 
-    if (choice.trial >= 0 && !(journey->out_of_reach & UINT32_C(1) << choice.trial)) {
+    if (choice.trial >= 0) {
         struct endpoint_live *live = journey->service.endpoint_live[choice.trial];
 
         if (journey->service.segment->writable &&
@@ -144,7 +141,7 @@ struct pick pick_first(struct journey *journey)
             return pick;
         }
     }
-    if (pick.endpoint >= 0 && ((shunned | journey->out_of_reach) & UINT32_C(1) << pick.endpoint))
+    if (pick.endpoint >= 0 && shunned & UINT32_C(1) << pick.endpoint)
         pick.endpoint = pick_other(journey, shunned, false);
     return pick;
 }
@@ -167,8 +164,9 @@ struct pick pick_next(struct journey *journey)
             return pick;
         }
         journey->now_ns = clock_boot_ns();
-        journey->tried = 0;
-        pick.endpoint = pick_other(journey, 0, desperate);
+        journey->tried = journey->out_of_reach;
+        if (try_is_still_ours(journey))
+            pick.endpoint = pick_other(journey, journey->tried, desperate);
     }
     return pick;
 }

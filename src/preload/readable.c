@@ -38,7 +38,5 @@ static bool page_readable(uintptr_t address)
 
 bool readable_ask(uintptr_t first, uintptr_t last)
 {
-    /* Page 0 would be found in an empty place. */
-    return first >> READABLE_PAGE_SHIFT != 0 && last >= first && page_readable(first) &&
-           page_readable(last);
+    return last >= first && page_readable(first) && page_readable(last);
 }

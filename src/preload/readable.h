@@ -26,8 +26,9 @@ static inline bool readable_known(uintptr_t address)
 {
     uintptr_t page = address >> READABLE_PAGE_SHIFT;
 
-    return atomic_load_explicit(&readable_pages[page % READABLE_PAGES], memory_order_relaxed) ==
-           page;
+    /* Page 0 is what an empty place looks like. */
+    return page != 0 && atomic_load_explicit(&readable_pages[page % READABLE_PAGES],
+                                             memory_order_relaxed) == page;
 }
 
 /* [hook] errno untouched. `size` is 4..4096 bytes. */

@@ -147,14 +147,7 @@ bool route_name(const struct segment *segment, const char *name, uint16_t port,
 void route_endpoint_name(const struct service_view *service, unsigned index,
                          char out[static NAME_TEXT])
 {
-    struct bank_view view;
-    struct endpoint_label label;
-
-    if (!bank_open(service->segment, &view) ||
-        !bank_label(&view, service->first_endpoint + index, &label) || !bank_valid(&view))
-        label.name[0] = '\0';
-    label.name[NAME_TEXT - 1] = '\0';
-    text_copy(out, NAME_TEXT, label.name);
+    bank_slot_name(service->segment, service->endpoints[index].slot, out);
 }
 
 bool route_slots(const struct segment *segment, uint32_t service_slot, uint32_t endpoint_slot,

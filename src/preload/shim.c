@@ -1,6 +1,8 @@
 #include "preload/shim.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -18,9 +20,10 @@
 
 enum {
     SEGMENTS_MAX = 8, /* the first, and those that superseded it while the process lives */
-    RETRY_SECONDS = 10,
-    SUPERSEDED_RETRY_MS = 500,
-    WAIT_MS = 500, /* for someone else's publication */
+    RETRY_MS = 10 * 1000,
+    ELSEWHERE_RETRY_MS = 100, /* this call might not start a child; another one may */
+    WAIT_MS = 500,            /* for a publication */
+    LOOK_AGAIN_S = 10,        /* at names that did not resolve when they were published */
 };
 
 enum shim_state { NEW, STARTING, READY, OFF };
@@ -37,9 +40,13 @@ static struct {
     char config[PATH_TEXT]; /* $REDISTEER_CONFIG, or "" to search */
     char xdg_config[PATH_TEXT];
     char runtime_dir[PATH_TEXT];
+    char log[PATH_TEXT + 32]; /* "REDISTEER_LOG=…", or "" */
     char instance[INSTANCE_TEXT];
     char program[2][PROGRAM_TEXT]; /* base names: as called, as installed */
 } environment;
+
+/* Why an attachment came to nothing decides when it is worth another try. */
+enum attempt_end { ATTACHED, FAILED_HERE, NOT_FROM_HERE };
 
 static struct segment segments[SEGMENTS_MAX];
 static unsigned segment_count; /* under `attaching` */
@@ -66,20 +73,39 @@ static bool keep(char *to, size_t size, const char *name)
     return text_copy(to, size, value ? value : "");
 }
 
+/* A relative path is one from where the program was started, wherever it goes to later. */
+static bool keep_path(char to[static PATH_TEXT], const char *name)
+{
+    const char *value = getenv(name);
+    size_t length;
+
+    if (!value || value[0] == '/' || value[0] == '\0')
+        return keep(to, PATH_TEXT, name);
+    if (!getcwd(to, PATH_TEXT))
+        return false;
+    length = strnlen(to, PATH_TEXT);
+    return text_format(to + length, PATH_TEXT - length, "/%s", value) ==
+           1 + strnlen(value, PATH_TEXT);
+}
+
 static bool read_environment(void)
 {
     const char *disable = getenv("REDISTEER_DISABLE");
+    const char *log = getenv("REDISTEER_LOG");
     char exe[PATH_TEXT] = "";
     ssize_t length;
 
     if (disable && *disable && !text_equal(disable, "0"))
         return false;
-    log_open(getenv("REDISTEER_LOG"));
-    if (!keep(environment.config, sizeof(environment.config), "REDISTEER_CONFIG") ||
+    log_open(log);
+    if (log)
+        text_format(environment.log, sizeof(environment.log), "REDISTEER_LOG=%s", log);
+    spawn_environment(environment.log);
+    if (!keep_path(environment.config, "REDISTEER_CONFIG") ||
         !keep(environment.xdg_config, sizeof(environment.xdg_config), "XDG_CONFIG_HOME") ||
         !keep(environment.runtime_dir, sizeof(environment.runtime_dir), "REDISTEER_RUNTIME_DIR") ||
         !keep(environment.instance, sizeof(environment.instance), "REDISTEER_INSTANCE")) {
-        log_error("off: a REDISTEER_ variable is too long");
+        log_error("off: a path or name in the environment is too long");
         return false;
     }
     text_copy(environment.program[0], PROGRAM_TEXT, program_invocation_short_name);
@@ -129,17 +155,8 @@ static bool find_config(char path[static PATH_TEXT])
 {
     static const char fallback[] = "/etc/redisteer/redisteer.conf";
 
-    if (environment.config[0] == '/')
+    if (environment.config[0])
         return text_copy(path, PATH_TEXT, environment.config);
-    if (environment.config[0]) {
-        size_t length;
-
-        if (!getcwd(path, PATH_TEXT))
-            return false;
-        length = strnlen(path, PATH_TEXT);
-        return text_format(path + length, PATH_TEXT - length, "/%s", environment.config) ==
-               1 + strnlen(environment.config, PATH_TEXT);
-    }
     if (environment.xdg_config[0] == '/') {
         size_t length =
             text_format(path, PATH_TEXT, "%s/redisteer/redisteer.conf", environment.xdg_config);
@@ -177,44 +194,63 @@ static bool program_is_wanted(const struct segment *segment)
     return true;
 }
 
+/* An endpoint has had no address since it was published, and that is a while ago. */
+static bool lacks_addresses(const struct segment *segment)
+{
+    static struct bank front; /* see above */
+    static struct endpoint_settings endpoint;
+    struct bank_view view;
+    bool lacks = false;
+
+    if (!bank_open(segment, &view))
+        return false;
+    bank_front(&view, &front);
+    for (uint32_t i = 0; !lacks && bank_endpoint(&view, i, &endpoint); i++)
+        lacks = endpoint.address_count == 0;
+    return lacks && bank_valid(&view) &&
+           clock_wall_ns() - front.published_wall_ns > LOOK_AGAIN_S * NS_PER_S;
+}
+
 /*
- * The segment is not there, or no good. Has it published by a child, or waits for whoever is at it.
- * True: worth another look.
+ * The segment is not there, no good, or lacks addresses. Has it published by a child, or waits for
+ * whoever is at it. ATTACHED: worth another look.
  */
-static bool have_published(const struct place *place, const char *config, bool missing,
-                           enum shim_caller caller)
+static enum attempt_end have_published(const struct place *place, const char *config, bool missing,
+                                       bool may_spawn)
 {
     struct file_stamp stamp;
     int error = file_stamp_read(config, &stamp);
 
     if (error) {
         log_info("off: cannot see %s (errno %d)", config, -error);
-        return false;
+        return FAILED_HERE;
     }
     if (publish_failed_before(place, &stamp)) {
         log_warn("off: %s could not be published before; see `redisteer check`", config);
-        return false;
+        return FAILED_HERE;
     }
-    if (!process_may_spawn(caller == CALLER_RESOLVER)) {
+    if (!may_spawn) {
         log_info("not published: this call may not start a child (signal handler, vfork child or "
                  "seccomp filter)");
-        return false;
+        return NOT_FROM_HERE;
     }
-    return spawn_publisher(place, config, missing, WAIT_MS);
+    return spawn_publisher(place, config, missing, WAIT_MS) ? ATTACHED : FAILED_HERE;
 }
 
-/* Under `attaching`. */
-static const struct segment *attach(enum shim_caller caller)
+/* Fills in the next of `segments`. Under `attaching`. */
+static enum attempt_end attach(bool may_spawn)
 {
     static struct place place; /* 3 KiB: not on a stranger's stack */
-    char config[PATH_TEXT];
-    const char *why = "no configuration file";
+    static char config[PATH_TEXT];
     struct segment *segment = &segments[segment_count];
+    enum attempt_end end;
+    const char *why;
     int error;
 
     if (segment_count == SEGMENTS_MAX || !find_config(config)) {
-        log_debug("off: %s", segment_count == SEGMENTS_MAX ? "superseded too often" : why);
-        return NULL;
+        log_debug("off: %s",
+                  segment_count == SEGMENTS_MAX ? "superseded too often" : "no configuration file");
+        return FAILED_HERE;
     }
     struct place_request request = {
         .runtime_dir = environment.runtime_dir[0] ? environment.runtime_dir : NULL,
@@ -226,27 +262,30 @@ static const struct segment *attach(enum shim_caller caller)
     error = place_find(&place, &request, &why);
     if (error) {
         log_warn("off: %s (errno %d)", why, -error);
-        return NULL;
+        return FAILED_HERE;
     }
     error = segment_attach(segment, &place, &why);
     if (error) {
         log_info("%s: %s (errno %d)", place.segment, why, -error);
-        if (!have_published(&place, config, error == -ENOENT, caller))
-            return NULL;
+        end = have_published(&place, config, error == -ENOENT, may_spawn);
+        if (end != ATTACHED)
+            return end;
         error = segment_attach(segment, &place, &why);
+    } else if (may_spawn && lacks_addresses(segment)) {
+        have_published(&place, config, false, may_spawn);
     }
     if (error) {
         log_warn("off: %s: %s (errno %d)", place.segment, why, -error);
-        return NULL;
+        return FAILED_HERE;
     }
     segment_count++;
     if (!program_is_wanted(segment)) {
         log_info("off: programs { only skip } leave out %s", environment.program[1]);
         atomic_store_explicit(&state, OFF, memory_order_release);
-        return NULL;
+        return FAILED_HERE;
     }
     log_info("attached to %s%s", place.segment, segment->writable ? "" : " (read-only)");
-    return segment;
+    return ATTACHED;
 }
 
 /* Waits for the thread that is attaching; a hook within that thread's own call goes on unsteered.
@@ -254,7 +293,7 @@ static const struct segment *attach(enum shim_caller caller)
 static const struct segment *await_other_thread(uintptr_t self)
 {
     const struct timespec pause = {0, NS_PER_MS};
-    uintptr_t other;
+    uintptr_t other = self;
 
     for (unsigned i = 0; i < WAIT_MS; i++) {
         other = atomic_load_explicit(&attaching, memory_order_acquire);
@@ -262,53 +301,69 @@ static const struct segment *await_other_thread(uintptr_t self)
             break;
         nanosleep(&pause, NULL);
     }
+    if (other != 0 && other != self) /* nobody waits twice */
+        store_relaxed(&next_try_ns, clock_coarse_ns() + RETRY_MS * NS_PER_MS);
     return atomic_load_explicit(&shim_current, memory_order_acquire);
+}
+
+static bool may_try(void)
+{
+    return clock_coarse_ns() >= load_relaxed(&next_try_ns) && process_is_ours();
+}
+
+/*
+ * Attaches, or waits for the thread that does. Signals are blocked and cancellation is off from
+ * before `attaching` is taken until after it is released: neither a handler's siglongjmp nor a
+ * cancelled thread may leave it taken for ever.
+ */
+static const struct segment *attach_undisturbed(enum shim_caller caller)
+{
+    static const unsigned retry_ms[] = {
+        [ATTACHED] = 0, [FAILED_HERE] = RETRY_MS, [NOT_FROM_HERE] = ELSEWHERE_RETRY_MS};
+    bool may_spawn = process_may_spawn(caller == CALLER_RESOLVER);
+    uintptr_t self = (uintptr_t)&errno, nobody = 0;
+    enum attempt_end end;
+    sigset_t all, before;
+    int cancellable;
+    bool taken;
+
+    sigfillset(&all);
+    sigprocmask(SIG_BLOCK, &all, &before);
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancellable);
+    taken = atomic_compare_exchange_strong_explicit(&attaching, &nobody, self, memory_order_acquire,
+                                                    memory_order_relaxed);
+    if (taken) {
+        end = attach(may_spawn);
+        if (end == ATTACHED)
+            atomic_store_explicit(&shim_current, &segments[segment_count - 1],
+                                  memory_order_release);
+        else
+            store_relaxed(&next_try_ns, clock_coarse_ns() + retry_ms[end] * NS_PER_MS);
+        atomic_store_explicit(&attaching, 0, memory_order_release);
+    }
+    pthread_setcancelstate(cancellable, NULL);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    return taken ? atomic_load_explicit(&shim_current, memory_order_acquire)
+                 : await_other_thread(self);
 }
 
 const struct segment *shim_attach(enum shim_caller caller)
 {
     int saved = errno;
-    uintptr_t self = (uintptr_t)&errno, nobody = 0;
-    const struct segment *segment;
+    const struct segment *segment = started() && may_try() ? attach_undisturbed(caller) : NULL;
 
-    if (!started() || clock_coarse_ns() < load_relaxed(&next_try_ns) || !process_is_ours()) {
-        errno = saved;
-        return NULL;
-    }
-    if (atomic_compare_exchange_strong_explicit(&attaching, &nobody, self, memory_order_acquire,
-                                                memory_order_relaxed)) {
-        segment = atomic_load_explicit(&shim_current, memory_order_relaxed);
-        if (!segment)
-            segment = attach(caller);
-        if (!segment)
-            store_relaxed(&next_try_ns, clock_coarse_ns() + RETRY_SECONDS * NS_PER_S);
-        atomic_store_explicit(&shim_current, segment, memory_order_release);
-        atomic_store_explicit(&attaching, 0, memory_order_release);
-    } else {
-        segment = await_other_thread(self);
-    }
     errno = saved;
     return segment;
 }
 
 const struct segment *shim_segment_in_force(enum shim_caller caller)
 {
-    const struct segment *segment = shim_segment(caller), *newer = NULL;
-    uintptr_t self = (uintptr_t)&errno, nobody = 0;
+    const struct segment *segment = shim_segment(caller);
     int saved = errno;
 
-    if (!segment || !segment_superseded(segment) ||
-        clock_coarse_ns() < load_relaxed(&next_try_ns) || !process_is_ours())
-        return segment;
-    if (atomic_compare_exchange_strong_explicit(&attaching, &nobody, self, memory_order_acquire,
-                                                memory_order_relaxed)) {
-        newer = attach(caller);
-        if (newer)
-            atomic_store_explicit(&shim_current, newer, memory_order_release);
-        else /* the old one still steers */
-            store_relaxed(&next_try_ns, clock_coarse_ns() + SUPERSEDED_RETRY_MS * NS_PER_MS);
-        atomic_store_explicit(&attaching, 0, memory_order_release);
-    }
+    /* A superseded segment still steers until there is another. */
+    if (segment && segment_superseded(segment) && may_try())
+        segment = attach_undisturbed(caller);
     errno = saved;
-    return newer ? newer : segment;
+    return segment;
 }

@@ -27,6 +27,14 @@ static void set(int fd, int level, int name, int value)
     setsockopt(fd, level, name, &value, sizeof(value));
 }
 
+bool socket_is_tcp(int fd)
+{
+    int value;
+
+    return get(fd, SOL_SOCKET, SO_PROTOCOL, &value) &&
+           (value == IPPROTO_TCP || value == IPPROTO_MPTCP);
+}
+
 struct socket_options socket_prepare(int fd, const struct connect_rules *rules)
 {
     struct socket_options options = {0};
@@ -35,9 +43,9 @@ struct socket_options socket_prepare(int fd, const struct connect_rules *rules)
     if (get(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &value)) {
         options.is_tcp = true;
         options.user_timeout = value == 0;
-    } else if (get(fd, SOL_SOCKET, SO_PROTOCOL, &value)) {
+    } else {
         /* MPTCP before Linux 6.x knows no TCP_USER_TIMEOUT. */
-        options.is_tcp = value == IPPROTO_TCP || value == IPPROTO_MPTCP;
+        options.is_tcp = socket_is_tcp(fd);
     }
     if (options.is_tcp && rules->keepalive_ns && get(fd, SOL_SOCKET, SO_KEEPALIVE, &value) &&
         value == 0) {
@@ -57,6 +65,13 @@ void socket_bound(int fd, struct socket_options options, uint64_t ns)
 {
     if (options.user_timeout)
         set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, (int)(ns / NS_PER_MS));
+}
+
+uint64_t socket_bound_now(int fd)
+{
+    int ms;
+
+    return get(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms) && ms > 0 ? (uint64_t)ms * NS_PER_MS : 0;
 }
 
 int socket_state(int fd)

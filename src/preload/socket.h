@@ -19,9 +19,15 @@ struct socket_options {
 /* Asks (two calls; three for a socket that is not TCP) and sets keepalive (three, four at most). */
 struct socket_options socket_prepare(int fd, const struct connect_rules *rules);
 
+/* TCP or MPTCP. One call. */
+bool socket_is_tcp(int fd);
+
 /* TCP_USER_TIMEOUT, for how long SYNs (before) or data (after) may go unanswered. 0: the kernel's.
  */
 void socket_bound(int fd, struct socket_options options, uint64_t ns);
+
+/* The same as it is now, in ns; 0: the kernel's own. */
+uint64_t socket_bound_now(int fd);
 
 /* TCP_INFO's state (TCP_CLOSE, TCP_SYN_SENT, TCP_ESTABLISHED…), -1: not a TCP socket. */
 int socket_state(int fd);

@@ -18,7 +18,9 @@
 #include "base/text.h"
 #include "preload/symbols.h"
 
-enum { STACK_SIZE = 64 * 1024, TICK_MS = 1 };
+enum { STACK_SIZE = 64 * 1024, TICK_MS = 1, TRY_AGAIN_S = 10 };
+
+extern const char *gnu_get_libc_version(void) __attribute__((weak)); /* musl has none */
 
 #ifndef __WCLONE
 #define __WCLONE 0x80000000
@@ -42,6 +44,16 @@ struct errand {
     int status; /* of G as wait4 gives it; -1: not known */
 };
 
+/* How it ended. A bad file has left a marker that holds until the file changes. */
+enum end { DONE, BAD_FILE, NO_LUCK };
+
+static const char *log_variable;
+
+void spawn_environment(const char *variable)
+{
+    log_variable = variable;
+}
+
 static int publisher(void *argument)
 {
     const struct errand *errand = argument;
@@ -52,14 +64,12 @@ static int publisher(void *argument)
     for (int number = 1; number < NSIG; number++)
         sigaction(number, &defaults, NULL);
     setsid();
-    fd = open("/dev/null", O_RDWR);
-    for (int i = 0; i < 3; i++)
-        if (fd >= 0 && fd != i)
-            dup2(fd, i);
-    if (syscall(SYS_close_range, 3u, ~0u, 0u) != 0)
-        for (int i = 3; i < 1024; i++)
+    /* All of the host's first: then /dev/null has a number to get, and it is 0. */
+    if (syscall(SYS_close_range, 0u, ~0u, 0u) != 0)
+        for (int i = 0; i < 1024; i++)
             close(i);
-    if (chdir("/") != 0)
+    fd = open("/dev/null", O_RDWR);
+    if (fd != 0 || dup2(fd, 1) != 1 || dup2(fd, 2) != 2 || chdir("/") != 0)
         _exit(127);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
@@ -125,9 +135,24 @@ static bool find_program(char path[static PATH_TEXT])
     return access(path, X_OK) == 0;
 }
 
-static bool run(const struct place *place, const char *config, unsigned wait_ms)
+/* Before 2.25 glibc's clone() writes into the thread descriptor that CLONE_VM shares with the
+ * caller. */
+static bool clone_is_harmless(void)
 {
-    static const char *const variables[] = {"PATH=/usr/bin:/bin:/usr/sbin:/sbin", NULL};
+    const char *version = gnu_get_libc_version ? gnu_get_libc_version() : "";
+    unsigned minor = 0;
+
+    if (!text_starts(version, "2."))
+        return true;
+    for (const char *c = version + 2; *c >= '0' && *c <= '9'; c++)
+        minor = minor * 10 + (unsigned)(*c - '0');
+    return minor >= 25;
+}
+
+static enum end run(const struct place *place, const char *config, unsigned wait_ms)
+{
+    const char *const variables[] = {"PATH=/usr/bin:/bin:/usr/sbin:/sbin",
+                                     log_variable && log_variable[0] ? log_variable : NULL, NULL};
     char program[PATH_TEXT];
     const char *const arguments[] = {
         "redisteer",     "publish",       "--config",       config, "--instance",
@@ -137,14 +162,18 @@ static bool run(const struct place *place, const char *config, unsigned wait_ms)
     sigset_t all, before;
     pid_t child;
 
+    if (!clone_is_harmless()) {
+        log_warn("not published: this C library is too old (glibc 2.25)");
+        return NO_LUCK;
+    }
     if (!find_program(program)) {
         log_warn("not published: no redisteer program beside the library");
-        return false;
+        return NO_LUCK;
     }
     stacks = mmap(NULL, 2 * STACK_SIZE, PROT_READ | PROT_WRITE,
                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
     if (stacks == MAP_FAILED)
-        return false;
+        return NO_LUCK;
 
     struct errand errand = {
         .arguments = (char *const *)(uintptr_t)arguments,
@@ -168,16 +197,48 @@ static bool run(const struct place *place, const char *config, unsigned wait_ms)
     munmap(stacks, 2 * STACK_SIZE);
     if (child < 0) {
         log_warn("not published: clone failed (errno %d)", errno);
+        return NO_LUCK;
+    }
+    if (errand.status == 0)
+        return DONE;
+    log_warn("publishing %s failed (wait status %d); see `redisteer check`", config, errand.status);
+    return WIFEXITED(errand.status) && WEXITSTATUS(errand.status) == 2 ? BAD_FILE : NO_LUCK;
+}
+
+/*
+ * A publisher that was killed, or found no room, leaves no marker of its own: the size and time of
+ * the start file say that it was tried, and the whole host waits a while.
+ */
+static bool was_tried_just_now(const struct place *place)
+{
+    struct file_stamp stamp;
+    uint64_t now = clock_wall_ns();
+
+    return file_stamp_read(place->start, &stamp) == 0 && stamp.size != 0 && stamp.mtime_ns <= now &&
+           now - stamp.mtime_ns < TRY_AGAIN_S * NS_PER_S;
+}
+
+static void note_try(int lock, bool in_vain)
+{
+    if (ftruncate(lock, 0) != 0 || (in_vain && write(lock, "tried\n", 6) != 6))
+        log_debug("the start file cannot be written");
+}
+
+static bool run_noted(int lock, const struct place *place, const char *config, unsigned wait_ms)
+{
+    enum end end;
+
+    if (was_tried_just_now(place)) {
+        log_info("not published: that was tried less than %d s ago", (int)TRY_AGAIN_S);
         return false;
     }
-    if (errand.status != 0)
-        log_warn("publishing %s failed (wait status %d); see `redisteer check`", config,
-                 errand.status);
-    return errand.status == 0;
+    end = run(place, config, wait_ms);
+    note_try(lock, end == NO_LUCK);
+    return end == DONE;
 }
 
 /* Waits until the publisher's lock is free: then the segment is there, or its publisher failed. */
-static bool await_publisher(int lock, unsigned wait_ms)
+static bool await_publisher(const struct place *place, int lock, unsigned wait_ms)
 {
     const struct timespec tick = {0, TICK_MS * NS_PER_MS};
     uint64_t deadline = clock_boot_ns() + wait_ms * NS_PER_MS;
@@ -187,7 +248,7 @@ static bool await_publisher(int lock, unsigned wait_ms)
             return true;
         nanosleep(&tick, NULL);
     }
-    return false;
+    return access(place->segment, F_OK) == 0;
 }
 
 bool spawn_publisher(const struct place *place, const char *config, bool missing, unsigned wait_ms)
@@ -201,9 +262,13 @@ bool spawn_publisher(const struct place *place, const char *config, bool missing
     }
     /* LOCK_SH is what waiters take for a moment, so the one that publishes must insist a little. */
     if (flock(lock, LOCK_EX | LOCK_NB) == 0)
-        done = (missing && access(place->segment, F_OK) == 0) || run(place, config, wait_ms);
+        done = (missing && access(place->segment, F_OK) == 0) ||
+               run_noted(lock, place, config, wait_ms);
     else
-        done = await_publisher(lock, wait_ms);
+        done = await_publisher(place, lock, wait_ms);
+    /* A child forked meanwhile has the descriptor, too; the lock must not live as long as it does.
+     */
+    flock(lock, LOCK_UN);
     close(lock);
     return done;
 }

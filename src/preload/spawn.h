@@ -15,4 +15,10 @@
  */
 bool spawn_publisher(const struct place *place, const char *config, bool missing, unsigned wait_ms);
 
+/*
+ * For the constructor: what the child's environment holds beside PATH, "REDISTEER_LOG=…" or "".
+ * Kept, not copied.
+ */
+void spawn_environment(const char *log_variable);
+
 #endif

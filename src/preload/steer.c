@@ -1,6 +1,8 @@
 #include "preload/steer.h"
 
 #include <errno.h>
+#include <netinet/tcp.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -10,61 +12,79 @@
 #include "preload/told.h"
 #include "preload/track.h"
 
-/* The whole call. False: no endpoint can be tried and nothing was done: pass. */
-static bool travel(struct journey *journey)
+/* All endpoints down: may this call go on, and with which endpoint? -1: it is answered, or
+ * hopeless. */
+static struct pick pick_when_all_down(struct journey *journey)
 {
     const struct service_settings *settings = &journey->service.settings;
-    struct pick pick;
-    enum progress progress;
+    struct pick pick = {.endpoint = -1};
 
-    if (!pick_find_reach(journey))
-        return false;
-    pick = pick_first(journey);
-    if (pick.endpoint < 0 && settings->when_all_down == ALL_DOWN_REFUSE) {
+    journey->result = -1;
+    if (settings->when_all_down == ALL_DOWN_REFUSE) {
         log_info("%s: all endpoints are down: refused", settings->name);
-        journey->result = -1;
         journey->error = ECONNREFUSED;
-        return true;
+        return pick;
     }
-    if (pick.endpoint < 0 && settings->when_all_down == ALL_DOWN_WAIT && pick_may_wait(journey)) {
+    if (settings->when_all_down == ALL_DOWN_WAIT && pick_may_wait(journey)) {
         if (!pick_await(journey)) {
-            journey->result = -1;
             journey->error = EINTR;
-            return true;
+            return pick;
+        }
+        if (!try_is_still_ours(journey)) {
+            journey->error = EBADF;
+            return pick;
         }
         pick = pick_first(journey);
     }
     if (pick.endpoint < 0)
         pick.endpoint = pick_other(journey, 0, true);
-    if (pick.endpoint < 0)
-        return false;
+    return pick;
+}
+
+/* The whole call. False: no endpoint can be tried and nothing was done: pass. */
+static bool travel(struct journey *journey)
+{
+    struct pick pick = pick_first(journey);
+    enum progress progress;
+
+    if (pick.endpoint < 0) {
+        pick = pick_when_all_down(journey);
+        if (pick.endpoint < 0)
+            return journey->error != 0;
+    }
     while (pick.endpoint >= 0) {
         progress = try_endpoint(journey, (unsigned)pick.endpoint);
         if (pick.trial && progress != UNDECIDED)
             breaker_trial_end(&journey->service.endpoint_live[pick.endpoint]->breaker, pick.token);
-        if (progress != FAILED)
+        if (progress == CONNECTED || progress == UNDECIDED)
             return true;
-        if (!try_worth_another(journey))
+        if (progress == FAILED && (!try_worth_another(journey) || !try_is_still_ours(journey)))
             break;
         pick = pick_next(journey);
     }
+    if (journey->calls == 0)
+        return false;
     /* The socket is the program's again, as it was. */
-    socket_bound(journey->fd, journey->options, 0);
+    if (!journey->lost)
+        socket_bound(journey->fd, journey->options, 0);
     return true;
 }
 
 /* observe: decide and say so, send the program where it wanted to go. */
 static ssize_t observe(struct journey *journey)
 {
-    struct choice choice = service_decide(&journey->service, journey->now_ns);
+    struct choice choice;
     char name[NAME_TEXT] = "none";
 
-    if (choice.endpoint >= 0) {
-        route_endpoint_name(&journey->service, (unsigned)choice.endpoint, name);
-        if (journey->service.segment->writable)
-            count_up(&journey->service.endpoint_live[choice.endpoint]->steered);
+    if (socket_is_tcp(journey->fd) && socket_state(journey->fd) == TCP_CLOSE) {
+        choice = service_decide(&journey->service, journey->now_ns);
+        if (choice.endpoint >= 0) {
+            route_endpoint_name(&journey->service, (unsigned)choice.endpoint, name);
+            if (journey->service.segment->writable)
+                count_up(&journey->service.endpoint_live[choice.endpoint]->steered);
+        }
+        log_info("observe %s: a connection would go to %s", journey->service.settings.name, name);
     }
-    log_info("observe %s: a connection would go to %s", journey->service.settings.name, name);
     return attempt_pass(journey->attempt, journey->fd);
 }
 
@@ -75,7 +95,13 @@ ssize_t steer(int fd, const struct attempt *attempt)
     struct address destination;
     struct journey journey;
     enum service_mode mode;
+    sa_family_t family;
 
+    memcpy(&family, &attempt->address->sa_family, sizeof(family)); /* may be unaligned */
+    if (family == AF_UNSPEC) {
+        told_reset(fd);
+        goto pass_through;
+    }
     if (!segment || address_from_sockaddr(attempt->address, attempt->length, &destination) != 0 ||
         !route_address(segment, &destination, &journey.service))
         goto pass_through;
@@ -85,28 +111,32 @@ ssize_t steer(int fd, const struct attempt *attempt)
             errno = saved;
         return journey.result;
     }
+    journey.fd = fd;
+    journey.attempt = attempt;
+    journey.family = family;
     journey.now_ns = clock_boot_ns();
     mode = service_mode(&journey.service, journey.now_ns);
     if (mode == MODE_OFF)
         goto pass_through;
-    journey.fd = fd;
-    journey.attempt = attempt;
-    journey.family = attempt->address->sa_family;
+    if (mode == MODE_OBSERVE) {
+        ssize_t result;
+
+        errno = saved;
+        result = observe(&journey);
+        if (result >= 0)
+            errno = saved;
+        return result;
+    }
+    journey.options = socket_prepare(fd, &journey.service.settings.connect);
+    if (!journey.options.is_tcp)
+        goto pass_through;
     journey.ours = process_is_ours();
-    journey.no_native = journey.asked_v6_only = journey.v6_only = false;
+    journey.no_native = journey.asked_v6_only = journey.v6_only = journey.lost = false;
     journey.nonblocking = -1;
     journey.tried = journey.out_of_reach = 0;
     journey.attempts = journey.calls = journey.rounds = 0;
     journey.result = -1;
     journey.error = 0;
-    journey.options = mode == MODE_STEER ? socket_prepare(fd, &journey.service.settings.connect)
-                                         : (struct socket_options){.is_tcp = true};
-    if (!journey.options.is_tcp)
-        goto pass_through;
-    if (mode == MODE_OBSERVE) {
-        errno = saved;
-        return observe(&journey);
-    }
     if (!travel(&journey))
         goto pass_through;
     errno = journey.result < 0 ? journey.error : saved;

@@ -2,6 +2,7 @@
 
 #include <elf.h>
 #include <link.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -23,8 +24,9 @@ struct search {
     const char *name;
     bool past_ourselves;
     void *found;
-    const char *own_file;
 };
+
+static _Atomic(const char *) own_file; /* relaxed: every walk stores the same */
 
 static bool contains(const struct dl_phdr_info *info, uintptr_t address)
 {
@@ -148,12 +150,10 @@ static int visit(struct dl_phdr_info *info, size_t size, void *argument)
     if (!search->past_ourselves) {
         if (contains(info, (uintptr_t)&visit)) {
             search->past_ourselves = true;
-            search->own_file = info->dlpi_name;
+            atomic_store_explicit(&own_file, info->dlpi_name, memory_order_relaxed);
         }
         return 0;
     }
-    if (!search->name)
-        return 1;
     if (!read_dynamic(info, &object))
         return 0;
     if (object.gnu_hash)
@@ -176,8 +176,5 @@ void *symbol_next(const char *name)
 
 const char *symbol_own_file(void)
 {
-    struct search search = {0};
-
-    dl_iterate_phdr(visit, &search);
-    return search.own_file;
+    return atomic_load_explicit(&own_file, memory_order_relaxed);
 }

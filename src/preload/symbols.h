@@ -13,7 +13,10 @@
  */
 void *symbol_next(const char *name);
 
-/* The file name that the loader gave this library; NULL when unknown. Valid as long as we are. */
+/*
+ * The file name that the loader gave this library, as the first symbol_next() saw it: asking again
+ * would take the loader's lock. NULL when unknown. Valid as long as we are.
+ */
 const char *symbol_own_file(void);
 
 #endif

@@ -23,7 +23,8 @@ static void report_seen(const struct service_view *service, unsigned index, int 
         avoid_forget(service->endpoints[index].slot);
     else
         avoid_remember(service->endpoints[index].slot, now + service->settings.breaker.open_ns);
-    service_report(service, index, error, now - started_ns, now);
+    /* When the handshake ended is not known, only when the program asked: a success is not slow. */
+    service_report(service, index, error, error ? now - started_ns : 0, now);
 }
 
 static void settle(int fd, const struct tracked *tracked, int error)
@@ -55,24 +56,86 @@ void told_error(int fd, int error)
     errno = saved;
 }
 
+/* The settings of a tracked socket's endpoint; false: it is gone from them. */
+static bool find(const struct tracked *tracked, struct service_view *service, unsigned *index)
+{
+    const struct segment *segment = shim_segment(CALLER_SOCKET);
+
+    return segment && route_slots(segment, tracked->service_slot, tracked->endpoint_slot,
+                                  tracked->generation, service, index);
+}
+
+/*
+ * A blocking connect() that a signal interrupted is taken up again by the next one: the rest of
+ * connect.timeout still bounds it. False: not that case, and nothing was done.
+ */
+static bool bound_the_rest(int fd, const struct tracked *tracked, struct connect_rules *rules)
+{
+    struct service_view service;
+    unsigned index;
+    uint64_t spent_ns = clock_boot_ns() - tracked->started_ns;
+    struct socket_options options = {.is_tcp = true, .user_timeout = true};
+
+    if (!tracked->connecting || socket_nonblocking(fd) || !find(tracked, &service, &index))
+        return false;
+    *rules = service.settings.connect;
+    /* The user timeout that an interrupted attempt left: else the program has set its own. */
+    if (socket_bound_now(fd) != rules->user_timeout_ns)
+        return false;
+    socket_bound(fd, options,
+                 rules->timeout_ns > spent_ns + NS_PER_MS ? rules->timeout_ns - spent_ns
+                                                          : NS_PER_MS);
+    return true;
+}
+
+static bool may_go_on(const struct tracked *tracked, int error)
+{
+    struct service_view service;
+    unsigned index;
+
+    return find(tracked, &service, &index) && outcome_of(error) != OUTCOME_LOCAL &&
+           service.settings.retry.errors & OUTCOME_BIT(outcome_of(error));
+}
+
+/* True: the attempt that `tracked` tells of is decided by this answer of connect(). */
+static bool is_decided(int error)
+{
+    return error != EALREADY && error != EINPROGRESS && error != EINTR;
+}
+
 bool told_already(int fd, uint64_t cookie, const struct attempt *attempt, ssize_t *result)
 {
+    struct connect_rules rules;
     struct tracked tracked;
     int error, state;
+    bool taken_up;
 
     if (track_absent(fd) || !track_find(fd, cookie, &tracked))
         return false;
     state = socket_state(fd);
     if (state == TCP_CLOSE && !tracked.connecting)
         return false;
+    taken_up = state == TCP_SYN_SENT && process_is_ours() && bound_the_rest(fd, &tracked, &rules);
     *result = attempt_pass(attempt, fd);
     error = *result < 0 ? errno : 0;
-    if (!tracked.connecting || !process_is_ours())
-        return true;
-    if (error == 0 || error == EISCONN)
-        settle(fd, &tracked, 0);
-    else if (error != EALREADY && error != EINPROGRESS && error != EINTR)
-        settle(fd, &tracked, error);
+    if (taken_up && socket_cookie(fd) == cookie)
+        socket_bound(fd, (struct socket_options){.is_tcp = true, .user_timeout = true},
+                     rules.user_timeout_ns);
+    if (tracked.connecting && is_decided(error) && process_is_ours()) {
+        settle(fd, &tracked, error == EISCONN ? 0 : error);
+        /* As in the first call: a blocking connect() goes on with the next endpoint. */
+        if (taken_up && error && error != EISCONN && may_go_on(&tracked, error) &&
+            socket_cookie(fd) == cookie) {
+            socket_reset(fd);
+            return false;
+        }
+    }
     errno = error;
     return true;
+}
+
+void told_reset(int fd)
+{
+    if (!track_absent(fd) && process_is_ours())
+        track_forget(fd, socket_cookie(fd));
 }

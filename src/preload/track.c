@@ -140,7 +140,7 @@ bool track_mark_shut(int fd, uint64_t cookie)
 
 void track_forget(int fd, uint64_t cookie)
 {
-    /* A new socket under this number has stored its own cookie, and stays. */
-    atomic_compare_exchange_strong_explicit(&slot_of(fd)->cookie, &cookie, 0,
-                                            memory_order_relaxed, memory_order_relaxed);
+    if (fd >= 0 && cookie != 0)
+        atomic_compare_exchange_strong_explicit(&slot_of(fd)->cookie, &cookie, 0,
+                                                memory_order_relaxed, memory_order_relaxed);
 }

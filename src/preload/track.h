@@ -51,7 +51,7 @@ bool track_at(unsigned place, int *fd, struct tracked *out);
 /* True for exactly one caller per track_begin(): the one that may shut it. */
 bool track_mark_shut(int fd, uint64_t cookie);
 
-/* The guard found the descriptor closed or taken by another socket. */
+/* The socket is nobody's business any more; a newer one under this number stays. */
 void track_forget(int fd, uint64_t cookie);
 
 #endif

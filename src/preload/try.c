@@ -10,6 +10,8 @@
 #include "preload/route.h"
 #include "preload/track.h"
 
+#define AT_ONCE_NS (100 * NS_PER_MS)
+
 static void log_attempt(const struct journey *journey, unsigned index, const struct address *to,
                         uint64_t started_ns)
 {
@@ -26,7 +28,7 @@ static void log_attempt(const struct journey *journey, unsigned index, const str
 
 static void begin_tracking(struct journey *journey, unsigned index, uint64_t started_ns)
 {
-    const struct endpoint_settings *endpoint = &journey->service.endpoints[index];
+    const struct endpoint_brief *endpoint = &journey->service.endpoints[index];
     struct tracked tracked = {
         .cookie = journey->cookie,
         .started_ns = started_ns,
@@ -58,6 +60,13 @@ static bool is_deferred(const struct journey *journey)
            socket_state(journey->fd) != TCP_ESTABLISHED;
 }
 
+bool try_is_still_ours(struct journey *journey)
+{
+    if (!journey->cookie || socket_cookie(journey->fd) != journey->cookie)
+        journey->lost = true;
+    return !journey->lost;
+}
+
 /*
  * A refusal of a non-blocking connect that is already visible, on loopback mostly. Looked for only
  * when there is somewhere else to go: else the error is the program's to learn.
@@ -75,36 +84,41 @@ static bool refused_already(struct journey *journey, bool more_addresses)
 }
 
 /*
- * One real call. What the program is told of one that is UNDECIDED (EINPROGRESS, EINTR, or 0 of a
- * deferred fast open) is the kernel's word.
+ * connect() answers ECONNRESET only when this host shuts the socket under it: a RST to a SYN is
+ * ECONNREFUSED. The program has cancelled its own call, and the endpoint is not to blame.
  */
-static enum progress try_address(struct journey *journey, unsigned index, const struct address *to,
-                                 bool more_addresses)
+static bool was_cancelled(int error)
 {
-    const struct connect_rules *rules = &journey->service.settings.connect;
+    return error == ECONNRESET || error == EPIPE;
+}
+
+/*
+ * One real call, bounded by `timeout_ns`. What the program is told of one that is UNDECIDED
+ * (EINPROGRESS, EINTR, or 0 of a deferred fast open) is the kernel's word.
+ */
+static enum progress try_address(struct journey *journey, const struct address *to,
+                                 uint64_t timeout_ns, bool more_addresses)
+{
     union socket_address address;
     socklen_t length;
-    uint64_t started_ns = journey->now_ns;
 
-    if (address_to_sockaddr(to, journey->family, &address, &length) != 0) {
-        journey->result = -1;
-        journey->error = EAFNOSUPPORT;
-        return FAILED;
-    }
+    address_to_sockaddr(to, journey->family, &address, &length);
+    /* A longer one than needed is as the program wrote it: the kernel may judge a socket of another
+     * family by that. */
+    if (journey->attempt->length > length && journey->attempt->length <= sizeof(address))
+        length = journey->attempt->length;
     if (journey->family == AF_INET6 && address_is_v4(to))
         journey->no_native = true;
     if (journey->calls++ > 0)
         socket_reset(journey->fd);
-    socket_bound(journey->fd, journey->options, rules->timeout_ns);
-    begin_tracking(journey, index, started_ns);
+    socket_bound(journey->fd, journey->options, timeout_ns);
     journey->result = journey->attempt->call(journey->attempt, journey->fd, &address.any, length);
     journey->error = journey->result < 0 ? errno : 0;
     journey->now_ns = clock_boot_ns();
-    log_attempt(journey, index, to, started_ns);
 
     if (journey->result < 0 && journey->error != EINPROGRESS && journey->error != EINTR)
         return FAILED;
-    socket_bound(journey->fd, journey->options, rules->user_timeout_ns);
+    socket_bound(journey->fd, journey->options, journey->service.settings.connect.user_timeout_ns);
     if (journey->result >= 0 && !is_deferred(journey))
         return CONNECTED;
     if (refused_already(journey, more_addresses)) {
@@ -121,34 +135,42 @@ bool try_worth_another(const struct journey *journey)
 {
     enum outcome outcome = outcome_of(journey->error);
 
-    return outcome != OUTCOME_LOCAL &&
+    return !journey->lost && outcome != OUTCOME_LOCAL && !was_cancelled(journey->error) &&
            journey->service.settings.retry.errors & OUTCOME_BIT(outcome);
 }
 
 /*
- * An endpoint's addresses are tried as long as they fail within its connect.timeout; what is
- * recorded is the endpoint's outcome, the last one's.
+ * The endpoint's addresses are tried as long as they fail at once, all together within its
+ * connect.timeout; what is recorded is the endpoint's outcome, the last one's.
  */
 enum progress try_endpoint(struct journey *journey, unsigned index)
 {
-    const struct address *addresses[ADDRESSES_MAX];
+    struct address addresses[ADDRESSES_MAX];
     unsigned count = pick_addresses(journey, index, addresses);
-    uint64_t started_ns = journey->now_ns;
-    enum progress progress = FAILED;
+    uint64_t timeout_ns = journey->service.settings.connect.timeout_ns;
+    uint64_t started_ns = journey->now_ns, now_ns = started_ns;
+    enum progress progress = OUT_OF_REACH;
 
     journey->tried |= UINT32_C(1) << index;
-    if (count == 0)
-        return FAILED;
+    if (count == 0) {
+        journey->out_of_reach |= UINT32_C(1) << index;
+        return OUT_OF_REACH;
+    }
     journey->attempts++;
     if (journey->service.segment->writable)
         count_up(&journey->service.endpoint_live[index]->steered);
     for (unsigned i = 0; i < count; i++) {
-        progress = try_address(journey, index, addresses[i], i + 1 < count);
-        if (progress != FAILED || !try_worth_another(journey) ||
-            journey->now_ns - started_ns >= journey->service.settings.connect.timeout_ns)
+        now_ns = journey->now_ns;
+        begin_tracking(journey, index, now_ns);
+        progress =
+            try_address(journey, &addresses[i], timeout_ns - (now_ns - started_ns), i + 1 < count);
+        log_attempt(journey, index, &addresses[i], now_ns);
+        if (progress != FAILED || !try_worth_another(journey) || !try_is_still_ours(journey) ||
+            journey->now_ns - started_ns >= AT_ONCE_NS ||
+            journey->now_ns - started_ns >= timeout_ns)
             break;
     }
-    if (progress != UNDECIDED)
+    if (progress == CONNECTED || (progress == FAILED && !was_cancelled(journey->error)))
         record(journey, index, progress == FAILED ? journey->error : 0, started_ns);
     return progress;
 }

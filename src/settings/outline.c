@@ -100,7 +100,8 @@ static void unknown(struct walk *walk, const struct frame *frame, const struct t
 {
     const char *text = text_of(walk, name);
     const char *nearest = grammar_nearest(frame->options, text, name->length);
-    bool is_block = walk->token->kind == TOKEN_OPEN || walk->token[1].kind == TOKEN_OPEN;
+    bool is_block =
+        walk->token->kind == TOKEN_OPEN || (at_value(walk) && walk->token[1].kind == TOKEN_OPEN);
     struct shown shown = show(walk, name);
 
     for (const struct frame *outer = frame->around; outer && !nearest; outer = outer->around) {

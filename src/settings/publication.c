@@ -212,14 +212,14 @@ static void fill_addresses(struct publish_endpoint *endpoint, const struct looku
     }
 }
 
-static void resolve_all(struct draft *draft, const struct place *place,
+static void resolve_all(struct draft *draft, const struct place *place, uint64_t patience_ns,
                         void (*say)(const char *line))
 {
     struct segment segment = {0};
     const char *why = NULL;
     bool attached = false;
 
-    resolve(draft->lookups, draft->endpoint_count);
+    resolve(draft->lookups, draft->endpoint_count, patience_ns);
     for (uint32_t i = 0, at = 0; i < draft->publication.service_count; i++) {
         struct publish_service *service = &draft->publication.services[i];
         for (uint32_t j = 0; j < service->endpoint_count; j++, at++) {
@@ -238,7 +238,8 @@ static void resolve_all(struct draft *draft, const struct place *place,
 }
 
 int settings_publish(const struct settings *settings, const struct place *place,
-                     enum publish_result *result, void (*say)(const char *line))
+                     uint64_t patience_ns, enum publish_result *result,
+                     void (*say)(const char *line))
 {
     struct draft draft = {0};
     const char *why = "not enough memory";
@@ -246,7 +247,7 @@ int settings_publish(const struct settings *settings, const struct place *place,
 
     if (!error) {
         add_secrets(&draft, settings, say);
-        resolve_all(&draft, place, say);
+        resolve_all(&draft, place, patience_ns, say);
         error = publish(place, &draft.publication, result, &why);
     }
     if (error)

@@ -2,9 +2,12 @@
 
 #include <netdb.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/text.h"
 
 enum { THREADS_MAX = 16 };
 
@@ -57,33 +60,143 @@ static void look_up(struct lookup *lookup)
     freeaddrinfo(found);
 }
 
+/*
+ * The work, and its own copy of everything it touches: a thread that hangs in a name server's
+ * silence outlives the call. The last user frees it.
+ */
 struct queue {
-    struct lookup *lookups;
+    pthread_mutex_t lock;
+    pthread_cond_t progress;
+    size_t users;
+    size_t next;
+    size_t done;
     size_t count;
-    atomic_size_t next; /* relaxed: each index goes to one thread, and join publishes the results */
+    struct item {
+        struct lookup lookup;
+        char host[ADDRESS_HOST_TEXT];
+        bool finished;
+    } items[];
 };
+
+static struct queue *queue_new(const struct lookup *lookups, size_t count)
+{
+    struct queue *queue = calloc(1, sizeof(*queue) + count * sizeof(queue->items[0]));
+    pthread_condattr_t attributes;
+
+    if (!queue)
+        return NULL;
+    pthread_mutex_init(&queue->lock, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&queue->progress, &attributes);
+    pthread_condattr_destroy(&attributes);
+    queue->users = 1;
+    queue->count = count;
+    for (size_t i = 0; i < count; i++) {
+        queue->items[i].lookup = lookups[i];
+        text_copy(queue->items[i].host, sizeof(queue->items[i].host), lookups[i].host);
+        queue->items[i].lookup.host = queue->items[i].host;
+    }
+    return queue;
+}
+
+static void queue_leave(struct queue *queue)
+{
+    bool last;
+
+    pthread_mutex_lock(&queue->lock);
+    last = --queue->users == 0;
+    pthread_mutex_unlock(&queue->lock);
+    if (!last)
+        return;
+    pthread_cond_destroy(&queue->progress);
+    pthread_mutex_destroy(&queue->lock);
+    free(queue);
+}
 
 static void *work(void *argument)
 {
     struct queue *queue = argument;
-    size_t next;
 
-    while ((next = atomic_fetch_add_explicit(&queue->next, 1, memory_order_relaxed)) < queue->count)
-        look_up(&queue->lookups[next]);
+    pthread_mutex_lock(&queue->lock);
+    while (queue->next < queue->count) {
+        struct item *item = &queue->items[queue->next++];
+
+        pthread_mutex_unlock(&queue->lock);
+        look_up(&item->lookup);
+        pthread_mutex_lock(&queue->lock);
+        item->finished = true;
+        queue->done++;
+        pthread_cond_signal(&queue->progress);
+    }
+    pthread_mutex_unlock(&queue->lock);
+    queue_leave(queue);
     return NULL;
 }
 
-void resolve(struct lookup *lookups, size_t count)
+static size_t start_threads(struct queue *queue)
 {
-    struct queue queue = {.lookups = lookups, .count = count};
-    pthread_t threads[THREADS_MAX];
+    pthread_t thread;
     size_t started = 0;
 
-    /* Fewer threads than wanted only take longer: this one works too. */
-    while (started < THREADS_MAX && started + 1 < count &&
-           pthread_create(&threads[started], NULL, work, &queue) == 0)
+    while (started < THREADS_MAX && started < queue->count) {
+        pthread_mutex_lock(&queue->lock);
+        queue->users++;
+        pthread_mutex_unlock(&queue->lock);
+        if (pthread_create(&thread, NULL, work, queue) != 0) {
+            queue_leave(queue);
+            break;
+        }
+        pthread_detach(thread);
         started++;
-    work(&queue);
-    while (started > 0)
-        pthread_join(threads[--started], NULL);
+    }
+    return started;
+}
+
+static struct timespec monotonic_in(uint64_t ns)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    ns += (uint64_t)time.tv_nsec;
+    time.tv_sec += (time_t)(ns / NS_PER_S);
+    time.tv_nsec = (long)(ns % NS_PER_S);
+    return time;
+}
+
+static void await(struct queue *queue, uint64_t patience_ns)
+{
+    struct timespec deadline = monotonic_in(patience_ns);
+
+    while (queue->done < queue->count) {
+        if (patience_ns == 0)
+            pthread_cond_wait(&queue->progress, &queue->lock);
+        else if (pthread_cond_timedwait(&queue->progress, &queue->lock, &deadline) != 0)
+            break;
+    }
+}
+
+void resolve(struct lookup *lookups, size_t count, uint64_t patience_ns)
+{
+    struct queue *queue = queue_new(lookups, count);
+
+    for (size_t i = 0; i < count; i++)
+        lookups[i].error = EAI_AGAIN;
+    if (!queue)
+        return;
+    if (start_threads(queue) == 0) {
+        queue->users++;
+        work(queue);
+    }
+    pthread_mutex_lock(&queue->lock);
+    await(queue, patience_ns);
+    for (size_t i = 0; i < count; i++) {
+        const char *host = lookups[i].host;
+
+        if (queue->items[i].finished)
+            lookups[i] = queue->items[i].lookup;
+        lookups[i].host = host;
+    }
+    pthread_mutex_unlock(&queue->lock);
+    queue_leave(queue);
 }

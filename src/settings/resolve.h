@@ -15,7 +15,10 @@ struct lookup {
     struct address addresses[ADDRESSES_MAX];
 };
 
-/* Looks up all of them, in a few threads that have ended when it returns. */
-void resolve(struct lookup *lookups, size_t count);
+/*
+ * Looks up all of them, in a few threads. What is not known after `patience_ns` is left as EAI_AGAIN, and
+ * its thread to itself; 0: waits for all.
+ */
+void resolve(struct lookup *lookups, size_t count, uint64_t patience_ns);
 
 #endif

@@ -148,6 +148,15 @@ bool bank_endpoint(const struct bank_view *view, uint32_t index, struct endpoint
     return true;
 }
 
+bool bank_brief(const struct bank_view *view, uint32_t index, struct endpoint_brief *out)
+{
+    if (index >= view->endpoint_count)
+        return false;
+    shared_read(out, view->base + view->endpoints_at + index * sizeof(struct endpoint_settings),
+                sizeof(*out));
+    return true;
+}
+
 bool bank_label(const struct bank_view *view, uint32_t index, struct endpoint_label *out)
 {
     if (index >= view->endpoint_count)
@@ -164,16 +173,17 @@ bool bank_label(const struct bank_view *view, uint32_t index, struct endpoint_la
 
 static bool find_slot(const struct bank_view *view, uint32_t slot, char name[static NAME_TEXT])
 {
-    struct endpoint_label label;
+    SHARED64 char copy[NAME_TEXT];
+    struct endpoint_brief brief;
 
-    for (uint32_t i = 0; i < view->endpoint_count; i++) {
-        const void *at = view->base + view->endpoints_at + i * sizeof(struct endpoint_settings);
-
-        if (load32(&((const struct endpoint_settings *)at)->slot) != slot)
+    for (uint32_t i = 0; bank_brief(view, i, &brief); i++) {
+        if (brief.slot != slot)
             continue;
-        if (!bank_label(view, i, &label))
-            return false;
-        text_copy(name, NAME_TEXT, label.name);
+        /* The name alone, which begins the label: hooks run on small stacks. */
+        shared_read(copy, view->base + view->labels_at + i * sizeof(struct endpoint_label),
+                    sizeof(copy));
+        END_TEXT(copy);
+        text_copy(name, NAME_TEXT, copy);
         return true;
     }
     return false;

@@ -7,9 +7,9 @@
  *         ... bank_service(&view, i, &service) ...    (copies; false when out of bounds)
  *     } while (!bank_valid(&view) && ++tries < 3);
  *
- * A copy may be torn while the bank is rewritten under the reader; bank_valid() then says so. Until it
- * has said yes nothing copied may be believed, but nothing crashes: all indexes are checked.
- * All functions are [hook].
+ * A copy may be torn while the bank is rewritten under the reader; bank_valid() then says so. Until
+ * it has said yes nothing copied may be believed, but nothing crashes: all indexes are checked. All
+ * functions are [hook].
  */
 #ifndef STATE_BANK_H
 #define STATE_BANK_H
@@ -38,6 +38,7 @@ bool bank_valid(const struct bank_view *view);
 
 bool bank_service(const struct bank_view *view, uint32_t index, struct service_settings *out);
 bool bank_endpoint(const struct bank_view *view, uint32_t index, struct endpoint_settings *out);
+bool bank_brief(const struct bank_view *view, uint32_t index, struct endpoint_brief *out);
 bool bank_label(const struct bank_view *view, uint32_t index, struct endpoint_label *out);
 bool bank_match(const struct bank_view *view, uint32_t index, struct match_settings *out);
 
@@ -61,7 +62,8 @@ bool bank_may_have_ip(const struct segment *segment, uint64_t ip_hash);
  * Returns index + 1 of the first entry of its bucket, 0 = certainly not ours.
  */
 uint32_t bank_ip_first(const struct bank_view *view, const struct address *address);
-bool bank_ip(const struct bank_view *view, uint32_t entry, struct ip_entry *out); /* entry = index + 1 */
+bool bank_ip(const struct bank_view *view, uint32_t entry,
+             struct ip_entry *out); /* entry = index + 1 */
 
 /* The same for a normalised host name (text_host_name). */
 uint32_t bank_name_first(const struct bank_view *view, uint64_t hash);

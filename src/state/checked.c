@@ -66,8 +66,8 @@ static struct verdict still_valid(struct verdict verdict, enum health in_force)
 }
 
 /* The one word that is fenced. False: the epoch is no longer in force. */
-static bool swap_health(const struct service_view *service, uint32_t index, uint16_t epoch,
-                        const struct check *check, uint64_t now_ns, enum health *before,
+static bool swap_health(const struct service_view *service, uint32_t index,
+                        const struct health_rules *rules, uint16_t epoch, const struct check *check, uint64_t now_ns, enum health *before,
                         struct verdict *after)
 {
     struct endpoint_live *live = service->endpoint_live[index];
@@ -81,7 +81,7 @@ static bool swap_health(const struct service_view *service, uint32_t index, uint
         verdict = still_valid(verdict, service_health(service, index, now_ns));
         *before = (enum health)verdict.health;
         *after =
-            verdict_after(verdict, &service->endpoints[index].health, check->passed, check->cause);
+            verdict_after(verdict, rules, check->passed, check->cause);
         after->epoch = epoch;
         /* Release: who sees the verdict sees what it rests on. */
     } while (!atomic_compare_exchange_weak_explicit(&live->health, &word, verdict_pack(*after),
@@ -92,6 +92,7 @@ static bool swap_health(const struct service_view *service, uint32_t index, uint
 bool checked_record(const struct service_view *service, uint32_t index, uint16_t epoch,
                     const struct check *check, uint64_t now_ns)
 {
+    struct endpoint_settings settings;
     struct endpoint_live *live;
     enum health before;
     struct verdict after;
@@ -100,9 +101,9 @@ bool checked_record(const struct service_view *service, uint32_t index, uint16_t
     if (!service->segment->writable)
         return false;
     /* Of an endpoint that has gone meanwhile: nobody's result, and no reason to step down. */
-    if (index >= service->count || !service_still_has(service, index))
+    if (!service_still_has(service, index) || !service_endpoint(service, index, &settings))
         return true;
-    if (!swap_health(service, index, epoch, check, now_ns, &before, &after))
+    if (!swap_health(service, index, &settings.health, epoch, check, now_ns, &before, &after))
         return false;
     live = service->endpoint_live[index];
     live_raise(&live->checked_ns, now_ns);

@@ -192,7 +192,8 @@ int segment_create(const struct place *place, const struct creation *creation, c
                 (unsigned long long)clock_boot_ns(), TEMPORARY_SUFFIX);
     fd = file_open(temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
     if (fd < 0) {
-        *why = "no file can be made in the runtime directory";
+        *why = fd == -ENOSPC ? "no room for another file: the tmpfs is full"
+                             : "no file can be made in the runtime directory";
         return fd;
     }
     /* Held while we live: see segment_clean_up(). */

@@ -12,7 +12,7 @@
 #include "state/lease.h"
 #include "state/live.h"
 
-enum { DECIDE_ROUNDS = 4 };
+enum { DECIDE_ROUNDS = 4, READ_TRIES = 3 };
 
 bool service_read(const struct bank_view *view, uint32_t index, struct service_view *out)
 {
@@ -26,13 +26,29 @@ bool service_read(const struct bank_view *view, uint32_t index, struct service_v
     if (!out->live)
         return false;
     for (uint32_t i = 0; i < out->count; i++) {
-        if (!bank_endpoint(view, out->first_endpoint + i, &out->endpoints[i]))
+        if (!bank_brief(view, out->first_endpoint + i, &out->endpoints[i]))
             return false;
         out->endpoint_live[i] = segment_endpoint(view->segment, out->endpoints[i].slot);
         if (!out->endpoint_live[i])
             return false;
     }
     return true;
+}
+
+bool service_endpoint(const struct service_view *service, uint32_t index,
+                      struct endpoint_settings *out)
+{
+    struct bank_view view;
+
+    for (int tries = 0; index < service->count && tries < READ_TRIES; tries++) {
+        if (!bank_open(service->segment, &view) ||
+            !bank_endpoint(&view, service->first_endpoint + index, out))
+            return false;
+        if (bank_valid(&view))
+            return out->slot == service->endpoints[index].slot &&
+                   out->generation == service->endpoints[index].generation;
+    }
+    return false;
 }
 
 enum service_mode service_mode(const struct service_view *service, uint64_t now_ns)
@@ -51,24 +67,13 @@ static int index_of_slot(const struct service_view *service, uint32_t slot)
     return -1;
 }
 
-/*
- * Three intervals and the time of an answer, but never before a silent prober's successor has had
- * the time to check.
- */
-static uint64_t health_lasts_ns(const struct health_rules *rules)
-{
-    uint64_t ns = 3 * rules->interval_ns + rules->timeout_ns;
-
-    return ns > 2 * LEASE_NS ? ns : 2 * LEASE_NS;
-}
-
 enum health service_health(const struct service_view *service, uint32_t index, uint64_t now_ns)
 {
-    const struct health_rules *rules = &service->endpoints[index].health;
     const struct endpoint_live *live = service->endpoint_live[index];
+    uint64_t lasts_ns = service->endpoints[index].health_lasts_ns;
     uint64_t checked_ns = load_relaxed(&live->checked_ns);
 
-    if (!rules->enabled || (now_ns > checked_ns && now_ns - checked_ns > health_lasts_ns(rules)))
+    if (lasts_ns == 0 || (now_ns > checked_ns && now_ns - checked_ns > lasts_ns))
         return HEALTH_UNKNOWN;
     return (enum health)verdict_unpack(load_relaxed(&live->health)).health;
 }
@@ -78,6 +83,18 @@ static enum admin admin_of(const struct endpoint_live *live)
     uint64_t admin = load_relaxed(&live->admin);
 
     return admin <= ADMIN_MAINT ? (enum admin)admin : ADMIN_READY;
+}
+
+/*
+ * A grace far longer than the rules give is of a clock that is not the host's: over. Twice as long is
+ * believed, because `now` may be a little old.
+ */
+static uint64_t grace_until(const struct service_view *service, const struct endpoint_live *live,
+                            uint64_t now_ns)
+{
+    uint64_t until = load_relaxed(&live->grace_until_ns);
+
+    return until > now_ns && until - now_ns > 2 * service->settings.failover.grace_ns ? 0 : until;
 }
 
 static void fill_candidates(const struct service_view *service, struct candidate out[ENDPOINTS_MAX],
@@ -91,7 +108,7 @@ static void fill_candidates(const struct service_view *service, struct candidate
         out[i] = (struct candidate){
             .held = service->endpoints[i].slot == held.slot &&
                     service->endpoints[i].generation == held.generation,
-            .grace_until_ns = load_relaxed(&live->grace_until_ns),
+            .grace_until_ns = grace_until(service, live, now_ns),
             .weight_milli = service->endpoints[i].weight_milli,
             .health = service_health(service, i, now_ns),
             .breaker = breaker_state(&live->breaker, &service->settings.breaker, now_ns),
@@ -140,8 +157,14 @@ struct choice service_choice(const struct service_view *service, uint64_t now_ns
 /* Only ever grows: whoever reports late with an old `now` cannot shorten it. */
 void service_start_grace(const struct service_view *service, uint32_t index, uint64_t now_ns)
 {
-    live_raise(&service->endpoint_live[index]->grace_until_ns,
-               now_ns + service->settings.failover.grace_ns);
+    struct endpoint_live *live = service->endpoint_live[index];
+    uint64_t wanted = now_ns + service->settings.failover.grace_ns;
+    uint64_t old = load_relaxed(&live->grace_until_ns);
+
+    while (grace_until(service, live, now_ns) < wanted)
+        if (atomic_compare_exchange_weak_explicit(&live->grace_until_ns, &old, wanted,
+                                                  memory_order_relaxed, memory_order_relaxed))
+            return;
 }
 
 static bool is_failure(enum choice_reason reason)

@@ -1,7 +1,7 @@
 /*
- * decision: the pure choice applied to the shared state. Whoever has new evidence runs it; the result
- * is put in place by compare-and-swap on the service's `active` word, and the winner writes the event.
- * All functions are [hook].
+ * decision: the pure choice applied to the shared state. Whoever has new evidence runs it; the
+ * result is put in place by compare-and-swap on the service's `active` word, and the winner writes
+ * the event. All functions are [hook].
  */
 #ifndef STATE_DECISION_H
 #define STATE_DECISION_H
@@ -13,7 +13,10 @@
 #include "policy/outcome.h"
 #include "state/bank.h"
 
-/* A service with its endpoints, copied out of the settings: good for one call. */
+/*
+ * A service with its endpoints, copied out of the settings: good for one call. Small, because it
+ * lies on the stack of whoever connects, which may be a signal handler's.
+ */
 struct service_view {
     const struct segment *segment;
     struct service_live *live;
@@ -21,12 +24,16 @@ struct service_view {
     uint32_t first_endpoint;
     uint32_t count;
     struct service_settings settings;
-    struct endpoint_settings endpoints[ENDPOINTS_MAX];
+    struct endpoint_brief endpoints[ENDPOINTS_MAX];
     struct endpoint_live *endpoint_live[ENDPOINTS_MAX];
 };
 
 /* False: the settings are changing under us or corrupt. The caller validates `view` itself. */
 bool service_read(const struct bank_view *view, uint32_t index, struct service_view *out);
+
+/* All of endpoint `index`: its addresses. False: it is not in the settings any more. */
+bool service_endpoint(const struct service_view *service, uint32_t index,
+                      struct endpoint_settings *out);
 
 /* The mode in force (steer, observe or off). */
 enum service_mode service_mode(const struct service_view *service, uint64_t now_ns);
@@ -45,17 +52,19 @@ int service_candidates(const struct service_view *service, struct candidate out[
 struct choice service_choice(const struct service_view *service, uint64_t now_ns);
 
 /*
- * Chooses and puts the choice in place: `active`, grace of the endpoint left behind, last_switch, the
- * event and the bell. Returns the choice now in force. On a read-only segment the same as service_choice().
+ * Chooses and puts the choice in place: `active`, grace of the endpoint left behind, last_switch,
+ * the event and the bell. Returns the choice now in force. On a read-only segment the same as
+ * service_choice().
  */
 struct choice service_decide(const struct service_view *service, uint64_t now_ns);
 
 /*
  * Records what became of an attempt on endpoint `index`: counters, last error, breaker, grace, the
- * breaker's event; then decides again when the breaker changed. `error` is the errno, 0 for success.
+ * breaker's event; then decides again when the breaker changed. `error` is the errno, 0 for
+ * success.
  */
-void service_report(const struct service_view *service, uint32_t index, int error,
-                    uint64_t took_ns, uint64_t now_ns);
+void service_report(const struct service_view *service, uint32_t index, int error, uint64_t took_ns,
+                    uint64_t now_ns);
 
 /* ---- for other evidence: checked.c ---- */
 

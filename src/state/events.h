@@ -2,8 +2,8 @@
  * events: what happened, in a ring that every process writes and anyone reads.
  *
  * Writers take a sequence number by fetch-and-add, claim the slot by CAS on its stamp, write the
- * record by words and release the stamp; a writer that was lapped gives up. Readers copy and compare
- * the stamp before and after. A writer that dies half way costs one record. [hook]
+ * record by words and release the stamp; a writer that was lapped gives up. Readers copy and
+ * compare the stamp before and after. A writer that dies half way costs one record. [hook]
  */
 #ifndef STATE_EVENTS_H
 #define STATE_EVENTS_H

@@ -11,7 +11,8 @@
 #pragma GCC diagnostic ignored "-Wtsan"
 #endif
 
-/* Between copying shared words and asking whether they were whole (partner: fence_before_writing). */
+/* Between copying shared words and asking whether they were whole (partner: fence_before_writing).
+ */
 static inline void fence_after_copying(void)
 {
     atomic_thread_fence(memory_order_acquire);

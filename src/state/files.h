@@ -1,9 +1,9 @@
 /*
  * files: the few file operations that the library needs, as plain system calls.
  *
- * glibc's stat() family, fcntl() and the LFS names carry symbol versions that an older glibc or musl
- * lacks; a system call has no version. All functions are [hook] and return 0, or a descriptor, or
- * -errno; errno itself is changed.
+ * glibc's stat() family, fcntl() and the LFS names carry symbol versions that an older glibc or
+ * musl lacks; a system call has no version. All functions are [hook] and return 0, or a descriptor,
+ * or -errno; errno itself is changed.
  */
 #ifndef STATE_FILES_H
 #define STATE_FILES_H

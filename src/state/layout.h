@@ -5,13 +5,13 @@
  *     bank 0, bank 1  two copies of the settings; read-only in programs
  *     live            services, endpoints, events; atomics only, written by every program
  *
- * Fixed-width fields, 64-bit ones aligned by hand, no pointers: 32-bit and 64-bit processes share it.
- * `live` starts on a 64 KiB boundary, the largest page size Linux has on the machines we know.
+ * Fixed-width fields, 64-bit ones aligned by hand, no pointers: 32-bit and 64-bit processes share
+ * it. `live` starts on a 64 KiB boundary, the largest page size Linux has on the machines we know.
  *
  * The sequence number picks the bank in force (sequence & 1). A publisher, alone by a lock file,
- * fills the other bank and then stores sequence + 1 (release; partner: the reader's acquire). So the
- * bank in force is never written, what was read from it counts if the sequence is still the same
- * afterwards, and a publisher that dies half way leaves the old bank in force.
+ * fills the other bank and then stores sequence + 1 (release; partner: the reader's acquire). So
+ * the bank in force is never written, what was read from it counts if the sequence is still the
+ * same afterwards, and a publisher that dies half way leaves the old bank in force.
  */
 #ifndef STATE_LAYOUT_H
 #define STATE_LAYOUT_H
@@ -27,16 +27,16 @@
 #define SEGMENT_MAGIC "rdsteer"
 
 enum {
-    SEGMENT_ABI = 2,          /* raised by any change to this file or to policy/rules.h, breaker.h */
+    SEGMENT_ABI = 2, /* raised by any change to this file or to policy/rules.h, breaker.h */
     SEGMENT_ALIGN = 64 * 1024,
     SEGMENT_HEAD_SIZE = 4096,
     SEGMENT_MAX_SIZE = 256 * 1024 * 1024,
-    ENDPOINT_SLOTS_MIN = 64,  /* room for reloads that add endpoints */
+    ENDPOINT_SLOTS_MIN = 64, /* room for reloads that add endpoints */
     ENDPOINT_SLOTS_MAX = SERVICES_MAX * ENDPOINTS_MAX,
     SERVICE_SLOTS_MIN = 16,
     EVENT_SLOTS = 512,
     CONTENDERS_MAX = 62,
-    PAST_ADDRESSES_MAX = 4,   /* addresses an endpoint had before, still known by old look-ups */
+    PAST_ADDRESSES_MAX = 4, /* addresses an endpoint had before, still known by old look-ups */
     PROGRAMS_MAX = 32,
     PROGRAM_TEXT = 32,
     PATH_TEXT = 512,
@@ -47,46 +47,46 @@ enum {
 struct segment_head {
     char magic[8];
     uint32_t abi;
-    uint32_t flags;                  /* SEGMENT_SHARED: readable by a group, trusted when root's */
-    SHARED64 uint64_t size;          /* of the whole file */
+    uint32_t flags;         /* SEGMENT_SHARED: readable by a group, trusted when root's */
+    SHARED64 uint64_t size; /* of the whole file */
     uint8_t boot_id[16];
-    SHARED64 uint64_t time_namespace;    /* inode numbers; 0 = this kernel has none */
+    SHARED64 uint64_t time_namespace; /* inode numbers; 0 = this kernel has none */
     SHARED64 uint64_t network_namespace;
-    SHARED64 uint64_t created_ns;    /* CLOCK_BOOTTIME */
+    SHARED64 uint64_t created_ns; /* CLOCK_BOOTTIME */
     uint32_t service_slots;
     uint32_t endpoint_slots;
     uint32_t event_slots;
     uint32_t spare;
     SHARED64 uint64_t bank_at[2];
     SHARED64 uint64_t bank_size;
-    SHARED64 uint64_t live_at;       /* the rest of the file; offsets below are from here */
+    SHARED64 uint64_t live_at; /* the rest of the file; offsets below are from here */
     SHARED64 uint64_t services_at;
     SHARED64 uint64_t endpoints_at;
     SHARED64 uint64_t events_at;
-    SHARED64 atomic_u64 superseded;  /* not 0: a newer segment has taken this one's place */
-    SHARED64 atomic_u64 sequence;    /* of the settings */
+    SHARED64 atomic_u64 superseded; /* not 0: a newer segment has taken this one's place */
+    SHARED64 atomic_u64 sequence;   /* of the settings */
 };
 enum { SEGMENT_SHARED = 1 };
 
 /* ---- a bank: the settings, and the tables that answer "is this ours?" ---- */
 
 struct bank {
-    SHARED64 uint64_t size;             /* bytes used */
-    SHARED64 uint64_t file_mtime_ns;    /* the configuration file as it was read */
+    SHARED64 uint64_t size;          /* bytes used */
+    SHARED64 uint64_t file_mtime_ns; /* the configuration file as it was read */
     SHARED64 uint64_t file_size;
     SHARED64 uint64_t file_inode;
     SHARED64 uint64_t published_wall_ns;
-    uint32_t service_count, services_at;   /* arrays: count, offset from the bank */
+    uint32_t service_count, services_at; /* arrays: count, offset from the bank */
     uint32_t endpoint_count, endpoints_at;
-    uint32_t label_count, labels_at;       /* one per endpoint, same index */
+    uint32_t label_count, labels_at; /* one per endpoint, same index */
     uint32_t match_count, matches_at;
     uint32_t ip_count, ips_at;
-    uint32_t ip_buckets, ip_table_at;      /* powers of two; uint32_t index + 1, 0 = empty */
-    uint32_t name_buckets, name_table_at;  /* the same, to matches */
-    uint32_t only_count, skip_count;       /* programs { only skip } */
-    uint32_t monitor;                      /* enum monitor: who may check the endpoints */
+    uint32_t ip_buckets, ip_table_at;     /* powers of two; uint32_t index + 1, 0 = empty */
+    uint32_t name_buckets, name_table_at; /* the same, to matches */
+    uint32_t only_count, skip_count;      /* programs { only skip } */
+    uint32_t monitor;                     /* enum monitor: who may check the endpoints */
     uint32_t spare;
-    char path[PATH_TEXT];               /* of the configuration file, absolute */
+    char path[PATH_TEXT];                 /* of the configuration file, absolute */
     char instance[INSTANCE_TEXT];
     char zone[NAME_TEXT];
     char only[PROGRAMS_MAX][PROGRAM_TEXT];
@@ -100,10 +100,10 @@ struct service_settings {
     struct retry_rules retry;
     struct failover_rules failover;
     struct health_rules health;
-    SHARED64 uint64_t wait_ns;          /* when_all_down = wait:… */
-    struct address virtual_address;     /* resolve = virtual: what look-ups answer, no port */
-    uint32_t slot;                      /* of its live part */
-    uint32_t first_endpoint;            /* index in the bank */
+    SHARED64 uint64_t wait_ns;      /* when_all_down = wait:… */
+    struct address virtual_address; /* resolve = virtual: what look-ups answer, no port */
+    uint32_t slot;                  /* of its live part */
+    uint32_t first_endpoint;        /* index in the bank */
     uint32_t endpoint_count;
     uint32_t first_match;
     uint32_t match_count;
@@ -113,34 +113,44 @@ struct service_settings {
     uint8_t when_all_down;
 };
 
+/* What a decision needs of an endpoint: the first words of struct endpoint_settings. */
+struct endpoint_brief {
+    uint32_t slot;       /* of its live part */
+    uint32_t generation; /* of that slot */
+    uint32_t weight_milli;
+    uint32_t same_zone;
+    SHARED64 uint64_t health_lasts_ns; /* a verdict without a check for so long is none; 0: no checks */
+};
+
 struct endpoint_settings {
-    struct address addresses[ADDRESSES_MAX];  /* resolved when published; with the port */
-    struct address past[PAST_ADDRESSES_MAX];
+    uint32_t slot; /* as in the brief */
+    uint32_t generation;
+    uint32_t weight_milli;
+    uint32_t same_zone;
+    SHARED64 uint64_t health_lasts_ns; /* filled in by publishing */
     uint32_t address_count;
     uint32_t past_count;
-    uint32_t weight_milli;
-    uint32_t slot;                      /* of its live part */
-    uint32_t generation;                /* of that slot */
-    uint32_t same_zone;
-    struct health_rules health;         /* the service's, overridden option by option */
+    struct health_rules health; /* the service's, overridden option by option */
+    struct address addresses[ADDRESSES_MAX]; /* resolved when published; with the port */
+    struct address past[PAST_ADDRESSES_MAX];
 };
 
 /* What people call an endpoint: kept apart, because a connection needs none of it. */
 struct endpoint_label {
     char name[NAME_TEXT];
     char zone[NAME_TEXT];
-    char host[ADDRESS_HOST_TEXT];       /* as configured */
+    char host[ADDRESS_HOST_TEXT];                 /* as configured */
     char ip_text[ADDRESSES_MAX][ADDRESS_IP_TEXT]; /* for look-ups: hooks format nothing */
-    char source[16];                    /* "file" */
+    char source[16];                              /* "file" */
 };
 
 /* One entry of `match`. Names are chained by hash in the name table. */
 struct match_settings {
-    char host[ADDRESS_HOST_TEXT];       /* lower case, no trailing dot; an IP literal as written */
-    SHARED64 uint64_t hash;             /* hash_bytes() of host */
-    struct address address;             /* of an IP literal, with the port */
+    char host[ADDRESS_HOST_TEXT]; /* lower case, no trailing dot; an IP literal as written */
+    SHARED64 uint64_t hash;       /* hash_bytes() of host */
+    struct address address;       /* of an IP literal, with the port */
     uint32_t service;
-    uint32_t next;                      /* index + 1, 0 = end; always behind this entry */
+    uint32_t next; /* index + 1, 0 = end; always behind this entry */
     uint16_t port;
     uint8_t any_port;
     uint8_t is_name;
@@ -149,11 +159,11 @@ struct match_settings {
 
 /* One address that may mean a service. Entries of one hash bucket are chained. */
 struct ip_entry {
-    struct address address;             /* port: of a match (0 with any_port) or the endpoint's own */
+    struct address address; /* port: of a match (0 with any_port) or the endpoint's own */
     uint32_t service;
-    uint32_t endpoint;                  /* index in the bank, or UINT32_MAX */
-    uint32_t next;                      /* index + 1, 0 = end; always behind this entry */
-    uint8_t kind;                       /* enum ip_kind */
+    uint32_t endpoint; /* index in the bank, or UINT32_MAX */
+    uint32_t next;     /* index + 1, 0 = end; always behind this entry */
+    uint8_t kind;      /* enum ip_kind */
     uint8_t any_port;
     uint8_t spare[2];
 };
@@ -186,14 +196,14 @@ struct live_head {
 };
 
 struct service_live {
-    SHARED64 atomic_u64 active;       /* slot of the active endpoint, epoch: see live.h. CAS only */
+    SHARED64 atomic_u64 active; /* slot of the active endpoint, epoch: see live.h. CAS only */
     SHARED64 atomic_u64 switches;
-    SHARED64 atomic_u64 mode;         /* a mode set at run time, and until when; CAS or store */
-    SHARED64 atomic_u64 last_switch;  /* packed from, to, reason, epoch */
+    SHARED64 atomic_u64 mode;           /* a mode set at run time, and until when; CAS or store */
+    SHARED64 atomic_u64 last_switch;    /* packed from, to, reason, epoch */
     SHARED64 atomic_u64 last_switch_ms; /* CLOCK_REALTIME ms << 16 | epoch: the two must agree */
-    SHARED64 atomic_u64 uses;         /* services that have had this slot; 0 = never used */
-    SHARED64 atomic_u64 retired_ns;   /* CLOCK_BOOTTIME when its service left the settings */
-    SHARED64 atomic_u64 held;         /* the endpoint the operator has switched to: see live.h */
+    SHARED64 atomic_u64 uses;           /* services that have had this slot; 0 = never used */
+    SHARED64 atomic_u64 retired_ns;     /* CLOCK_BOOTTIME when its service left the settings */
+    SHARED64 atomic_u64 held;           /* the endpoint the operator has switched to: see live.h */
 };
 
 /* See history.c. */
@@ -216,7 +226,7 @@ struct endpoint_live {
     SHARED64 atomic_u64 connects[OUTCOME_COUNTED];
     SHARED64 atomic_u64 checks_ok;
     SHARED64 atomic_u64 checks_failed;
-    SHARED64 atomic_u64 steered;        /* attempts sent here */
+    SHARED64 atomic_u64 steered; /* attempts sent here */
     struct breaker breaker;
     /* of the checks; written by the holder of the lease */
     SHARED64 atomic_u64 checked_ns;     /* CLOCK_BOOTTIME of the last result */
@@ -239,6 +249,11 @@ _Static_assert(sizeof(struct segment_head) <= SEGMENT_HEAD_SIZE, "fits its page"
 _Static_assert(offsetof(struct segment_head, sequence) == 144, "same in every process");
 _Static_assert(sizeof(struct service_settings) % 8 == 0, "copied by words");
 _Static_assert(sizeof(struct endpoint_settings) % 8 == 0, "copied by words");
+_Static_assert(offsetof(struct endpoint_brief, health_lasts_ns) ==
+                   offsetof(struct endpoint_settings, health_lasts_ns),
+               "the brief begins the settings");
+_Static_assert(sizeof(struct endpoint_brief) % 8 == 0, "copied by words");
+_Static_assert(offsetof(struct endpoint_label, name) == 0 && NAME_TEXT % 8 == 0, "read alone");
 _Static_assert(sizeof(struct endpoint_label) % 8 == 0, "copied by words");
 _Static_assert(sizeof(struct match_settings) % 8 == 0, "copied by words");
 _Static_assert(sizeof(struct ip_entry) % 8 == 0, "copied by words");

@@ -7,9 +7,9 @@
  *                    writer wins: it is the operator.
  *   service.held     {generation:32, 0:16, slot+1:16} of the endpoint that the operator has switched to;
  *                    means something while the mode is RUNTIME_MANUAL. Stored before the mode.
- *   last_switch      {from+1:16, to+1:16, reason:16, epoch:16}, last_switch_ms {wall ms:48, epoch:16}:
- *                    written by the winner of the CAS on `active`; a reader believes them when the
- *                    epochs agree.
+ *   last_switch      {from+1:16, to+1:16, reason:16, epoch:16}, last_switch_ms {wall ms:48,
+ * epoch:16}: written by the winner of the CAS on `active`; a reader believes them when the epochs
+ * agree.
  */
 #ifndef STATE_LIVE_H
 #define STATE_LIVE_H
@@ -51,7 +51,8 @@ struct last_switch {
     enum choice_reason reason;
 };
 void last_switch_write(struct service_live *live, struct last_switch what, uint32_t epoch);
-bool last_switch_read(const struct service_live *live, struct last_switch *out); /* false: none yet */
+bool last_switch_read(const struct service_live *live,
+                      struct last_switch *out); /* false: none yet */
 
 /* What went wrong last: an errno of a connection, or LAST_ERROR_CHECK + enum check_cause. */
 enum { LAST_ERROR_CHECK = 0x1000 };

@@ -66,7 +66,8 @@ static int lock(const struct place *place, const char **why)
             return -EPERM;
         }
         if (fd < 0) {
-            *why = "the lock file in the runtime directory cannot be opened";
+            *why = fd == -ENOSPC ? "no room for the lock file: the tmpfs is full"
+                                 : "the lock file in the runtime directory cannot be opened";
             return fd;
         }
         error = wait_for_lock(fd, deadline_ns, why);

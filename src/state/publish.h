@@ -1,10 +1,12 @@
 /*
- * publish: writing settings into the segment. For the program `redisteer` and tests; never in a hook.
+ * publish: writing settings into the segment. For the program `redisteer` and tests; never in a
+ * hook.
  *
  * The first publication creates the segment complete, under a temporary name, and link()s it into
  * place; who loses that race attaches to the winner. Later ones fill the bank that is not in force.
- * Only a segment that cannot be used, or has no room, is replaced: under the lock, the old one marked
- * superseded. Live state of endpoints that stay (same service, name and address) stays where it is.
+ * Only a segment that cannot be used, or has no room, is replaced: under the lock, the old one
+ * marked superseded. Live state of endpoints that stay (same service, name and address) stays where
+ * it is.
  */
 #ifndef STATE_PUBLISH_H
 #define STATE_PUBLISH_H
@@ -41,12 +43,12 @@ enum publish_result { PUBLISHED_NEW, PUBLISHED_CHANGE, PUBLISHED_REPLACEMENT, PU
 
 /*
  * Publishes, waiting for other publishers at most 5 s. A segment that already holds exactly this
- * (byte for byte, times apart) is left alone: PUBLISHED_NOTHING. Writes a `config` event and removes
- * the failure marker. 0 and `*result`, or -errno with `*why` a sentence for people
+ * (byte for byte, times apart) is left alone: PUBLISHED_NOTHING. Writes a `config` event and
+ * removes the failure marker. 0 and `*result`, or -errno with `*why` a sentence for people
  * (-ENOSPC: no room on the tmpfs; -EPERM: a segment of someone else is in the way; -ETIMEDOUT).
  */
-int publish(const struct place *place, struct publication *publication,
-            enum publish_result *result, const char **why);
+int publish(const struct place *place, struct publication *publication, enum publish_result *result,
+            const char **why);
 
 /* Leaves the marker that keeps programs from trying again until the file changes. 0 or -errno. */
 int publish_mark_failed(const struct place *place, const struct file_stamp *stamp);

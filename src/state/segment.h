@@ -30,7 +30,7 @@ struct segment {
     size_t services_at, endpoints_at, events_at;
     uint32_t service_slots, endpoint_slots, event_slots;
     uint64_t inode;
-    bool writable;                   /* live state may be written */
+    bool writable; /* live state may be written */
 };
 
 /*
@@ -41,7 +41,8 @@ struct segment {
  */
 int segment_attach(struct segment *segment, const struct place *place, const char **why);
 
-/* For the program `redisteer`, and tests: undoes segment_attach(). Not while anything else uses it. */
+/* For the program `redisteer`, and tests: undoes segment_attach(). Not while anything else uses it.
+ */
 void segment_detach(struct segment *segment);
 
 /* True once a newer segment has taken this one's place; a process then attaches anew. */

@@ -1,8 +1,9 @@
 /*
  * One hooked call in a loop, timed from inside. Prints nanoseconds per call.
  *
- *     calls udp IP PORT COUNT             connect() of a UDP socket: the cheapest that succeeds
+ *     calls bare IP PORT COUNT            connect() of no descriptor: the kernel's part is smallest
  *     calls tcp IP PORT COUNT [OPTION…]   connect() to a listener; only connect() itself is timed
+ *     calls option COUNT                  getsockopt(SO_KEEPALIVE): what one system call costs here
  *     calls lookup NAME PORT COUNT        getaddrinfo() and freeaddrinfo()
  *
  * An OPTION is a socket option that is read (g LEVEL NAME) or set (s LEVEL NAME) within the time,
@@ -21,7 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { OPTIONS_MAX = 32, PERCENT = 100 };
+enum { OPTIONS_MAX = 32, WARM_UP = 100 };
 
 struct option_call {
     bool set, after;
@@ -58,16 +59,26 @@ static int compare(const void *a, const void *b)
     return (*left > *right) - (*left < *right);
 }
 
-static void time_udp(const char *ip, const char *port, long count)
+static void time_bare(const char *ip, const char *port, long count)
 {
     struct sockaddr_in to = address_of(ip, port);
-    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    uint64_t start = 0;
 
-    if (connect(fd, (struct sockaddr *)&to, sizeof to) < 0) /* attaches, outside the time */
-        die("connect");
+    for (long i = -WARM_UP; i < count; i++) { /* the first ones attach and warm up */
+        if (i == 0)
+            start = now_ns();
+        connect(-1, (struct sockaddr *)&to, sizeof to);
+    }
+    printf("%.1f\n", (double)(now_ns() - start) / (double)count);
+}
+
+static void time_option(long count)
+{
+    int fd = socket(AF_INET, SOCK_STREAM, 0), value;
     uint64_t start = now_ns();
+
     for (long i = 0; i < count; i++)
-        connect(fd, (struct sockaddr *)&to, sizeof to);
+        getsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &value, &(socklen_t){sizeof value});
     printf("%.1f\n", (double)(now_ns() - start) / (double)count);
 }
 
@@ -76,7 +87,7 @@ static void time_lookup(const char *name, const char *port, long count)
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found;
     uint64_t start = 0;
 
-    for (long i = -PERCENT; i < count; i++) {
+    for (long i = -WARM_UP; i < count; i++) {
         if (i == 0)
             start = now_ns();
         if (getaddrinfo(name, port, &hints, &found) != 0)
@@ -121,7 +132,7 @@ static void time_tcp(const char *ip, const char *port, long count,
     int listener = listen_here(getenv("LISTEN"));
     uint64_t *took_ns = calloc((size_t)count, sizeof *took_ns);
 
-    for (long i = -PERCENT; i < count; i++) {
+    for (long i = -WARM_UP; i < count; i++) {
         int fd = socket(AF_INET, SOCK_STREAM, 0);
 
         uint64_t start = now_ns();
@@ -166,8 +177,10 @@ int main(int argc, char **argv)
 {
     struct option_call options[OPTIONS_MAX];
 
-    if (argc >= 5 && strcmp(argv[1], "udp") == 0)
-        time_udp(argv[2], argv[3], atol(argv[4]));
+    if (argc >= 5 && strcmp(argv[1], "bare") == 0)
+        time_bare(argv[2], argv[3], atol(argv[4]));
+    else if (argc >= 3 && strcmp(argv[1], "option") == 0)
+        time_option(atol(argv[2]));
     else if (argc >= 5 && strcmp(argv[1], "lookup") == 0)
         time_lookup(argv[2], argv[3], atol(argv[4]));
     else if (argc >= 5 && strcmp(argv[1], "tcp") == 0)

@@ -23,7 +23,7 @@ static void say_number_of_addresses(const char *label, int fd)
 {
     struct where here = {.size = sizeof here.storage}, peer = {.size = sizeof peer.storage};
     errno = 0;
-    say_result(label, getpeername(fd, &peer.any, &peer.size), errno);
+    say_result(label, getpeername(fd, &peer.any, &peer.size));
     say("%s: peer of family %d, %u bytes", label, peer.any.sa_family, peer.size);
     getsockname(fd, &here.any, &here.size);
     say("%s: own name of family %d, %u bytes", label, here.any.sa_family, here.size);

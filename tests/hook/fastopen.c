@@ -39,8 +39,8 @@ static ssize_t send_by(bool message, int fd, int flags, struct where *there)
         CHECK(error == UNTOUCHED_ERRNO);
     CHECK(memcmp(&header, &before, sizeof header) == 0);
     CHECK(memcmp(&address, there, sizeof address) == 0);
-    say_result(message ? "sendmsg" : "sendto", sent, error);
     errno = error;
+    say_result(message ? "sendmsg" : "sendto", sent);
     return sent;
 }
 
@@ -137,7 +137,7 @@ HOOK_CASE(control_messages_pass)
                                 .cmsg_level = SOL_SOCKET,
                                 .cmsg_type = SCM_RIGHTS};
     memcpy(CMSG_DATA(control), &fd, sizeof fd);
-    say_result("pass a descriptor", sendmsg(pair[0], &header, MSG_NOSIGNAL), errno);
+    say_result("pass a descriptor", sendmsg(pair[0], &header, MSG_NOSIGNAL));
     close(fd);
     CHECK(recvmsg(pair[1], &header, MSG_CMSG_CLOEXEC) == 1);
     memcpy(&received, CMSG_DATA(CMSG_FIRSTHDR(&header)), sizeof received);
@@ -156,28 +156,28 @@ HOOK_CASE(failures_of_a_send_are_the_kernels)
     struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1};
     const int flags = MSG_FASTOPEN | MSG_NOSIGNAL;
     static const int lengths[] = {0, 1, 2, 8, 15, -1, 129};
-    say_result("sendto -1", sendto(-1, ping, 6, flags, &cache.any, cache.size), errno);
-    say_result("sendto -1, wild", sendto(-1, ping, 6, flags, wild_pointer(), cache.size), errno);
-    say_result("no address", sendto(fd, ping, 6, flags, NULL, 0), errno);
+    say_result("sendto -1", sendto(-1, ping, 6, flags, &cache.any, cache.size));
+    say_result("sendto -1, wild", sendto(-1, ping, 6, flags, wild_pointer(), cache.size));
+    say_result("no address", sendto(fd, ping, 6, flags, NULL, 0));
     for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
         socklen_t size = (socklen_t)lengths[i];
         char label[60];
         snprintf(label, sizeof label, "address of length %d", lengths[i]);
         int other = tcp_socket(AF_INET, 0);
-        say_result(label, sendto(other, ping, 6, flags, &cache.any, size), errno);
+        say_result(label, sendto(other, ping, 6, flags, &cache.any, size));
         header.msg_name = &cache.any;
         header.msg_namelen = size;
         if (lengths[i] != 129) /* sendmsg() takes that as 128 */
-            say_result(label, sendmsg(other, &header, flags), errno);
+            say_result(label, sendmsg(other, &header, flags));
         drop(other);
     }
-    say_result("wild address", sendto(fd, ping, 6, flags, wild_pointer(), cache.size), errno);
-    say_result("wild header", sendmsg(fd, wild_pointer(), flags), errno);
-    say_result("wild header on -1", sendmsg(-1, wild_pointer(), flags), errno);
-    say_result("wild header, nothing to open", sendmsg(fd, wild_pointer(), 0), errno);
+    say_result("wild address", sendto(fd, ping, 6, flags, wild_pointer(), cache.size));
+    say_result("wild header", sendmsg(fd, wild_pointer(), flags));
+    say_result("wild header on -1", sendmsg(-1, wild_pointer(), flags));
+    say_result("wild header, nothing to open", sendmsg(fd, wild_pointer(), 0));
     header.msg_name = wild_pointer();
     header.msg_namelen = cache.size;
-    say_result("wild name", sendmsg(fd, &header, flags), errno);
+    say_result("wild name", sendmsg(fd, &header, flags));
     close(fd);
 }
 
@@ -191,7 +191,7 @@ HOOK_CASE(message_in_read_only_memory)
                             .msg_iovlen = 1};
     const struct msghdr *fixed = at_the_end_of_memory(&header, sizeof header);
     int fd = tcp_socket(AF_INET, 0);
-    say_result("sendmsg", sendmsg(fd, fixed, MSG_FASTOPEN | MSG_NOSIGNAL), errno);
+    say_result("sendmsg", sendmsg(fd, fixed, MSG_FASTOPEN | MSG_NOSIGNAL));
     CHECK(pong(fd));
     CHECK_PEER(fd, "home", "east");
     drop(fd);
@@ -237,7 +237,7 @@ HOOK_CASE(connect_with_fastopen_connect_to_endpoints_that_refuse)
     int result = connect(fd, &down.any, down.size);
     if (result == 0)
         result = (int)send(fd, ping, PING_SIZE, MSG_NOSIGNAL);
-    say_result("connect and send", result, errno);
+    say_result("connect and send", result);
     close(fd);
 }
 

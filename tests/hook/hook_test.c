@@ -38,12 +38,14 @@ void say(const char *format, ...)
     va_end(arguments);
 }
 
-void say_result(const char *label, long result, int error)
+void say_result(const char *label, long result)
 {
+    int error = errno;
     if (result < 0)
         say("%s: %s", label, strerrorname_np(error));
     else
         say("%s: %ld", label, result);
+    errno = error;
 }
 
 bool hook_check(bool holds, const char *text, const char *file, int line)
@@ -190,8 +192,8 @@ int say_connect(const char *label, int fd, const void *address, socklen_t size)
     int error = errno;
     if (result == 0)
         hook_check(error == UNTOUCHED_ERRNO, "errno is untouched by success", __FILE__, __LINE__);
-    say_result(label, result, error);
     errno = error;
+    say_result(label, result);
     return result;
 }
 

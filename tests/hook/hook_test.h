@@ -39,8 +39,8 @@ extern const struct hook_case hook_cases[];
 /* One line of the transcript: written at once, so that fork() duplicates nothing. */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* "label: 0" (or another result that is not negative), else "label: ENAME". */
-void say_result(const char *label, long result, int error);
+/* "label: 0" (or another result that is not negative), else "label: ENAME" by errno. */
+void say_result(const char *label, long result);
 
 /* Fails the case and goes on. */
 #define CHECK(condition) hook_check((condition), #condition, __FILE__, __LINE__)

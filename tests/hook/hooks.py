@@ -6,9 +6,11 @@ addresses lead without the library. A program's transcript must be the same in e
 
 import contextlib
 import dataclasses
+import difflib
 import json
 import os
 import pathlib
+import random
 import re
 import shutil
 import signal
@@ -52,13 +54,21 @@ def wait_until(condition, what, seconds=10):
     raise AssertionError(f"not within {seconds} s: {what}")
 
 
+def difference(kernel, other):
+    lines = difflib.unified_diff(kernel.splitlines(), other.splitlines(), "without", "with", n=1,
+                                 lineterm="")
+    return "\n" + "\n".join(list(lines)[:60])
+
+
 def free_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
+    """Below the ports that the kernel hands out, or a client elsewhere might take one meanwhile."""
+    ports = []
+    while len(ports) < count:
+        port = random.SystemRandom().randrange(10000, 32000)
+        with socket.socket(socket.AF_INET6) as both_families:
+            with contextlib.suppress(OSError):
+                both_families.bind(("::", port))
+                ports.append(port)
     return ports
 
 
@@ -77,8 +87,11 @@ class Result:
         reason = re.search(r"^skip: (.*)$", self.stdout, re.MULTILINE)
         if reason:
             pytest.skip(SKIPPED + reason.group(1))
-        assert self.status == 0, f"status {self.status}\n{self.stdout}\n{self.stderr}"
-        assert self.runs and all(run.endswith("result: pass\n") for run in self.runs), self.stdout
+        complaints = "".join(re.findall(r"^not ok: .*\n", self.stdout, re.MULTILINE)[:20])
+        last = "\n".join(self.stdout.splitlines()[-5:])
+        told = f"status {self.status}\n{complaints}ends with:\n{last}\n{self.stderr[-3000:]}"
+        assert self.status == 0, told
+        assert self.runs and all(run.endswith("result: pass\n") for run in self.runs), told
         return self
 
 
@@ -309,8 +322,8 @@ service sixth {{
         other = self.run(program, case, condition, **options).passed()
         assert len(other.runs) == (2 if condition == "constructor" else 1), other.stdout
         for transcript in other.runs:
-            assert transcript == kernel.stdout
-        assert other.stderr == kernel.stderr
+            assert transcript == kernel.stdout, difference(kernel.stdout, transcript)
+        assert other.stderr == kernel.stderr, difference(kernel.stderr, other.stderr)
         assert other.status == kernel.status
         return other
 

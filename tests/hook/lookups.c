@@ -39,9 +39,11 @@ static bool is_expected(uint32_t home, uint32_t endpoint, uint32_t given,
 {
     bool without = given == home, with = given == endpoint;
     const char *mode = getenv("HOOK_MODE");
+    if (strictness == AS_WITHOUT)
+        return without;
     if (strictness == EITHER || (mode != NULL && strcmp(mode, "either") == 0))
         return without || with;
-    return steering() && strictness == EXACT ? with : without;
+    return steering() ? with : without;
 }
 
 static const char *spell_address(const struct in_addr *address, enum strictness strictness)
@@ -166,21 +168,11 @@ HOOK_CASE(matched_name_in_any_spelling)
 
 HOOK_CASE(names_that_only_resemble_a_matched_one)
 {
-    static const char *const names[] = {"redis.test..",
-                                        ".redis.test",
-                                        "redis.tes",
-                                        "redis.testt",
-                                        "xredis.test",
-                                        "redis.test ",
-                                        " redis.test",
-                                        "redis.test\n",
-                                        "redis.test:6379",
-                                        "redis",
-                                        "redis_test",
-                                        "friend.test",
-                                        "[redis.test]",
-                                        "r\xc3\xa9"
-                                        "dis.test"};
+    static const char *const names[] = {"redis.test..", ".redis.test",      "redis.tes",
+                                        "redis.testt",  "xredis.test",      "redis.test ",
+                                        " redis.test",  "redis.test\n",     "redis.test:6379",
+                                        "redis",        "redis_test",       "friend.test",
+                                        "[redis.test]", "r\303\251dis.test"};
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         hints.ai_flags = 0;
@@ -192,7 +184,7 @@ HOOK_CASE(names_that_only_resemble_a_matched_one)
 
 HOOK_CASE(matched_name_with_another_port)
 {
-    static const char *const services[] = {"22", "http", "0", "1", "65535"};
+    static const char *const services[] = {"22", "http", "1", "65535"};
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
     for (size_t i = 0; i < sizeof services / sizeof services[0]; i++)
         row("redis.test", services[i], &hints, AS_WITHOUT);
@@ -200,7 +192,8 @@ HOOK_CASE(matched_name_with_another_port)
 
 HOOK_CASE(matched_name_with_an_odd_service)
 {
-    static const char *const services[] = {"nonsense", "99999", "-1", "", "6379x", "0x17", "a b"};
+    static const char *const services[] = {"nonsense", "99999", "0",    "-1",
+                                           "",         "6379x", "0x17", "a b"};
     char odd[5][32];
     snprintf(odd[0], sizeof odd[0], " %s", matched_port_text());
     snprintf(odd[1], sizeof odd[1], "0%s", matched_port_text());
@@ -220,10 +213,13 @@ HOOK_CASE(matched_name_with_an_odd_service)
 HOOK_CASE(matched_name_for_its_canonical_name)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_CANONNAME};
-    row("redis.test", NULL, &hints, AS_WITHOUT);
-    row("redis.test", matched_port_text(), &hints, AS_WITHOUT);
-    hints.ai_flags |= AI_PASSIVE;
-    row("REDIS.test", matched_port_text(), &hints, AS_WITHOUT);
+    row("redis.test", NULL, &hints, EXACT);
+    row("redis.test", matched_port_text(), &hints, EXACT);
+    row("redis.test", "http", &hints, AS_WITHOUT);
+    hints.ai_flags |= AI_PASSIVE | AI_V4MAPPED;
+    row("redis.test", matched_port_text(), &hints, EXACT);
+    hints.ai_socktype = 0; /* the name stands on the first of several entries */
+    row("redis.test", matched_port_text(), &hints, EITHER);
 }
 
 HOOK_CASE(matched_name_where_only_a_number_may_stand)
@@ -619,7 +615,8 @@ HOOK_CASE(asynchronous_look_up_cancelled_when_done)
     while (gai_error(&request) == EAI_INPROGRESS)
         gai_suspend(waited, 1, NULL);
     say("done: %s", eai_name(gai_error(&request)));
-    say("cancel: %d", gai_cancel(&request));
+    int result = gai_cancel(&request); /* libc's thread may not have let go of it yet */
+    CHECK(result == EAI_ALLDONE || result == EAI_NOTCANCELED);
     freeaddrinfo(request.ar_result);
 }
 

@@ -181,7 +181,10 @@ HOOK_CASE(descriptors_are_numbered_as_ever)
     say("second %d", second);
     say("descriptors %d", count_descriptors() - before);
     close(first);
-    say("reused %d", tcp_socket(AF_INET, 0));
+    int reused = tcp_socket(AF_INET, 0);
+    say("reused %d", reused);
+    close(reused);
+    close(second);
 }
 
 HOOK_CASE(thousands_of_connections_leave_nothing_open)

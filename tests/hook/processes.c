@@ -20,7 +20,7 @@
 
 extern char **environ;
 
-enum { FORKS = 2000, CHILD_SECONDS = 20, EXECS = 50, STACK_SIZE = 256 * 1024 };
+enum { FORKS = 2000, CHILD_SECONDS = 20, EXECS = 50, STACK_SIZE = 256 * 1024, UNSTEERED = 12 };
 
 /* 0 when a new connection reaches whom it should; usable in any child. */
 static int connect_once(void)
@@ -35,7 +35,7 @@ static int connect_once(void)
     bool right = strcmp(peer, steering() ? "east" : "home") == 0 ||
                  (strcmp(getenv("HOOK_MODE"), "either") == 0 && strcmp(peer, "east") == 0);
     drop(fd);
-    return right ? 0 : 12;
+    return right ? 0 : UNSTEERED;
 }
 
 static int status_of(pid_t child)
@@ -132,7 +132,8 @@ static void sharing_child_leaves_the_parent_intact(int flags, bool parent_first)
         say("parent before %d", connect_once());
     for (int i = 0; i < 20; i++) {
         int status = clone_child(stack, flags, child_that_connects);
-        if (!CHECK(status == 0))
+        /* It may not write to our memory, so it attaches to nothing: unsteered until we have. */
+        if (!CHECK(status == 0 || (status == UNSTEERED && !parent_first)))
             say("child %d", status);
     }
     say("parent after %d", connect_once());

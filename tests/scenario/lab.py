@@ -82,7 +82,7 @@ class Redis:
             port = self.port if fixed else free_port(self.host)
             self.process = subprocess.Popen(
                 [*self.prefix, "redis-server", "--port", str(port), "--bind", self.host, "--save", "",
-                 "--appendonly", "no", "--dir", str(self.directory), "--logfile", "redis.log"],
+                 "--protected-mode", "no", "--appendonly", "no", "--dir", str(self.directory), "--logfile", "redis.log"],
                 env=plain_environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL)
             self.port = port
@@ -188,7 +188,7 @@ def events(redisteer, config, kind=None):
 
 def service(name, match, endpoints, options=""):
     """The text of a service. `endpoints`: name -> address, or (address, weight), best first."""
-    lines = [f"service {name} {{", f"    match = {{ {', '.join(match)} }}", options]
+    lines = [f"service {name} {{", f"    match = {{ {', '.join(map(quoted, match))} }}", options]
     weight = 1.0
     for endpoint, at in endpoints.items():
         address, endpoint_weight = at if isinstance(at, tuple) else (at, weight)
@@ -199,7 +199,8 @@ def service(name, match, endpoints, options=""):
 
 
 def quoted(address):
-    return f'"{address}"' if "[" in address else address
+    """Addresses with brackets or a star must be in quotes."""
+    return f'"{address}"' if set("[*") & set(address) else address
 
 
 # A breaker that opens for the shortest time, and no grace: endpoints come back at once.

@@ -1,5 +1,6 @@
 """redisteer run: what the program gets to see, and what happens when it cannot be steered."""
 
+import json
 import os
 import shutil
 import signal
@@ -15,9 +16,8 @@ ENVIRON = "import os, sys, json; json.dump([sys.argv, dict(os.environ)], sys.std
 
 def seen_by_program(redisteer, *options, config=None, env=None):
     """(arguments, environment) that a program started by `run` finds."""
-    import json
-    result = redisteer("run", *options, lab.PYTHON, "-c", ENVIRON, "a b", "--help", "", config=config,
-                       env=env)
+    result = redisteer("run", *options, lab.PYTHON, "-c", ENVIRON, "a b", "--help", "",
+                       config=config, env=env)
     assert (result.returncode, result.stderr) == (0, "")
     return json.loads(result.stdout)
 
@@ -77,7 +77,8 @@ def test_the_program_replaces_run(good_config, runtime_dir):
 
 
 def test_a_program_killed_by_a_signal_is_seen_as_such(redisteer, good_config):
-    assert redisteer("run", "sh", "-c", "kill -9 $$", config=good_config).returncode == -signal.SIGKILL
+    result = redisteer("run", "sh", "-c", "kill -9 $$", config=good_config)
+    assert result.returncode == -signal.SIGKILL
 
 
 def test_descriptors_signals_and_closed_stdin_are_passed_on(good_config, runtime_dir):

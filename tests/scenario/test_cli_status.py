@@ -98,7 +98,8 @@ def test_open_breakers_show_with_time_left_and_last_error(redisteer, all_down):
         assert endpoint["last_error"] == "Connection refused"
     text = redisteer("status", config=all_down).stdout
     assert "nothing is eligible: connections are tried in the configured order" in text
-    assert re.search(r" open, \d+m left +1 +no: breaker open .* Connection refused, \d+m?s ago", text)
+    assert re.search(r" open, \d+m left +1 +no: breaker open .* Connection refused, \d+m?s ago",
+                     text)
 
 
 def test_the_last_switch_is_told(redisteer, all_down):
@@ -147,7 +148,8 @@ def on_terminal(arguments, environment, until=None, interrupt=False):
 
 
 def terminal_environment(runtime_dir, **more):
-    return lab.plain_environment() | {"REDISTEER_RUNTIME_DIR": str(runtime_dir), "TERM": "xterm"} | more
+    return lab.plain_environment() | {
+        "REDISTEER_RUNTIME_DIR": str(runtime_dir), "TERM": "xterm"} | more
 
 
 def test_colours_are_for_terminals_unless_no_color(published, runtime_dir):

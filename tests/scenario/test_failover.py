@@ -1,20 +1,22 @@
 """The active endpoint dies under a real client; the client goes on with the next one."""
 
+import re
+
 import pytest
 
 import lab
 
-# Name: how to start it, and how many errors a kill may cost it. A blocking client sees the reset of
-# the connection it had; a non-blocking one may also see the refusal of its first new attempt.
+# Name: how to start it, and how many refusals a kill may show it: none to a client whose connect()
+# blocks, one to a client that connects without blocking.
 WRITERS = {
-    "redis-py": (lambda: [lab.PYTHON, lab.CLIENTS / "redis_py_writer.py"], 1),
-    "redis-py-timeout": (lambda: [lab.PYTHON, lab.CLIENTS / "redis_py_writer.py"], 2),
-    "asyncio": (lambda: [lab.PYTHON, lab.CLIENTS / "asyncio_writer.py"], 2),
-    "hiredis": (lambda: [lab.BUILT_CLIENTS / "hiredis_writer"], 2),
-    "redis-cli": (lambda: ["/bin/bash", lab.CLIENTS / "redis_cli_writer.sh"], 2),
-    "bash": (lambda: ["/bin/bash", lab.CLIENTS / "bash_writer.sh"], 1),
-    "node": (lambda: [lab.need("node"), lab.CLIENTS / "node_writer.js"], 2),
-    "java": (lambda: [lab.need("java"), lab.CLIENTS / "Writer.java"], 1),
+    "redis-py": (lambda: [lab.PYTHON, lab.CLIENTS / "redis_py_writer.py"], 0),
+    "redis-py-timeout": (lambda: [lab.PYTHON, lab.CLIENTS / "redis_py_writer.py"], 1),
+    "asyncio": (lambda: [lab.PYTHON, lab.CLIENTS / "asyncio_writer.py"], 1),
+    "hiredis": (lambda: [lab.BUILT_CLIENTS / "hiredis_writer"], 1),
+    "redis-cli": (lambda: ["/bin/bash", lab.CLIENTS / "redis_cli_writer.sh"], 1),
+    "bash": (lambda: ["/bin/bash", lab.CLIENTS / "bash_writer.sh"], 0),
+    "node": (lambda: [lab.need("node"), lab.CLIENTS / "node_writer.js"], 1),
+    "java": (lambda: [lab.need("java"), lab.CLIENTS / "Writer.java"], 0),
 }
 
 
@@ -60,6 +62,15 @@ class Writer:
     def errors(self):
         return [line for line in self.said if line.startswith("error ")]
 
+    def check_errors(self, refusals):
+        """
+        One error: the connection that died. A second one when the client was so quick that the
+        dying server's listener, which closes a moment later, took its new connection too.
+        """
+        refused = [line for line in self.errors if re.search("refused|error connect$", line, re.I)]
+        assert len(refused) <= refusals, self.errors
+        assert len(self.errors) - len(refused) <= 2, self.errors
+
 
 def start_writer(start_program, launch, name, config, *arguments):
     argv = launch.argv([*WRITERS[name][0](), "redis.test", "6379", *arguments])
@@ -80,7 +91,7 @@ def test_a_client_goes_on_with_the_next_endpoint(name, pair, launch, write_confi
     west.command("SET", "name", "stop")
     figures = writer.summary()
 
-    assert figures["errors"] <= WRITERS[name][1], writer.errors
+    writer.check_errors(WRITERS[name][1])
     assert figures["gap_us"] < 5_000_000
     lab.figure(f"{name} ({launch.way}): longest gap {figures['gap_us'] / 1000:.1f} ms, "
                f"{figures['errors']} error(s)")

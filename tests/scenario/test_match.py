@@ -74,7 +74,7 @@ def test_another_port_of_an_address_is_left_alone(home, east, launch, write_conf
 
 def test_an_ipv6_address_leads_to_an_ipv4_endpoint(east, launch, write_config, start_asker):
     port = lab.free_port("::1")
-    ask = start_asker(launch, config_for(write_config, [f'"[::1]:{port}"'], east))
+    ask = start_asker(launch, config_for(write_config, [f"[::1]:{port}"], east))
     assert ask("::1", port, "v6") == "east"
 
 

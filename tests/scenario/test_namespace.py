@@ -74,7 +74,7 @@ def test_a_client_goes_on_when_the_refusal_arrives_later(name, far, preload, wri
     west.command("SET", "name", "stop")
     figures = writer.summary()
 
-    assert figures["errors"] <= WRITERS[name][1], writer.errors
+    writer.check_errors(WRITERS[name][1])
     assert figures["gap_us"] < 5_000_000
     lab.figure(f"{name} across veth: longest gap {figures['gap_us'] / 1000:.1f} ms, "
                f"{figures['errors']} error(s)")

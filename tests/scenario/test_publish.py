@@ -65,7 +65,8 @@ import os, signal, socket
 children = []
 signal.signal(signal.SIGCHLD, lambda *_: children.append(1))
 before = sorted(os.listdir("/proc/self/fd"))
-socket.create_connection(("{home.host}", {home.port})).close()
+with socket.create_connection(("{home.host}", {home.port})) as connection:
+    print(connection.getpeername()[1] == {east.port})
 try:
     os.waitpid(-1, os.WNOHANG)
     children.append("wait")
@@ -74,4 +75,4 @@ except ChildProcessError:
 print(children, sorted(os.listdir("/proc/self/fd")) == before)
 """
     result = preload.run([lab.PYTHON, "-c", program], config)
-    assert (result.stdout, result.stderr) == ("[] True\n", "")
+    assert (result.stdout, result.stderr) == ("True\n[] True\n", "")

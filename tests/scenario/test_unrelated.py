@@ -106,7 +106,8 @@ PROGRAMS = {
     "node": lambda: [lab.need("node"), "-e", NODE],
     "java-version": lambda: [lab.need("java"), "-version"],
     "java": lambda: [lab.need("java"), "Hello.java"],
-    "apt-get": lambda: [lab.need("apt-get"), "--simulate", "install", "bash"],
+    "apt-get": lambda: [lab.need("apt-get"), "-o", "Dir::State::Lists=scratch", "--simulate",
+                        "install", "bash"],  # without package lists: seconds less
     "getent": lambda: ["/usr/bin/getent", "ahosts", "localhost"],
     "env": lambda: ["/bin/sh", "-c", "env -u LD_PRELOAD -u REDISTEER_CONFIG "
                     "-u REDISTEER_RUNTIME_DIR | sort"],

@@ -17,6 +17,7 @@ enum { PATIENCE_MS = 20000 };
 
 static char directory[] = "/dev/shm/probe-lab-XXXXXX";
 
+int next_socket_fails;
 int next_connect_fails;
 bool next_connect_to_itself;
 
@@ -26,9 +27,13 @@ long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f)
 
 long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f)
 {
-    if (number == SYS_connect && next_connect_fails) {
-        errno = next_connect_fails;
-        next_connect_fails = 0;
+    int *fails = number == SYS_connect  ? &next_connect_fails
+                 : number == SYS_socket ? &next_socket_fails
+                                        : NULL;
+
+    if (fails && *fails) {
+        errno = *fails;
+        *fails = 0;
         return -1;
     }
     if (number == SYS_connect && next_connect_to_itself) {

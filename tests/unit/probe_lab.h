@@ -72,7 +72,8 @@ void expect_result(struct probe_result result, enum probe_outcome outcome, enum 
 
 /* ---- system calls that fail when told to (wrapped by the linker) ---- */
 
-extern int next_connect_fails; /* this errno, once */
+extern int next_socket_fails; /* this errno, once */
+extern int next_connect_fails;
 extern bool next_connect_to_itself;
 
 #endif

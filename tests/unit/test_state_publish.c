@@ -441,7 +441,7 @@ static int publish_on_full_tmpfs(struct world *world)
     const char *why;
     int error;
 
-    if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) != 0 ||
         mount("test", world->place.directory, "tmpfs", 0, "size=128k") != 0)
         return -ENOSPC; /* not allowed here: nothing to see */
     error = publish(&world->place, &world->publication, &result, &why);

@@ -1,13 +1,13 @@
 #!/bin/bash
 # A writer (see README.md) in bash alone, over /dev/tcp.
 host=$1 port=$2
-writes=0 errors=0 last=0 gap=0 name= last_name= connected=
+writes=0 errors=0 last=0 gap=0 name='' last_name='' connected=''
 
 fail() {
     echo "error $1"
     errors=$((errors + 1))
     [ -n "$connected" ] && exec 3>&-
-    connected=
+    connected=''
 }
 
 trap '' PIPE # a write to a dead server is an error here, not the end
@@ -17,7 +17,7 @@ while [ "$name" != stop ]; do
         connected=yes
     fi
     printf 'SET counter %d\r\nGET name\r\n' $((writes + 1)) 2>/dev/null >&3 || { fail write; continue; }
-    { read -r ok && read -r length && read -r name; } <&3 || { fail read; continue; }
+    { read -r && read -r && read -r name; } <&3 || { fail read; continue; }
     name=${name%$'\r'}
     now=${EPOCHREALTIME/[.,]/}
     ((last > 0 && now - last > gap)) && gap=$((now - last))

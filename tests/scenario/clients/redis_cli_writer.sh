@@ -1,7 +1,7 @@
 #!/bin/bash
 # A writer (see README.md) that starts redis-cli anew for each round trip.
 host=$1 port=$2
-writes=0 errors=0 last=0 gap=0 name= last_name=
+writes=0 errors=0 last=0 gap=0 name='' last_name=''
 while [ "$name" != stop ]; do
     if ! reply=$(printf 'SET counter %d\nGET name\n' $((writes + 1)) |
             redis-cli -h "$host" -p "$port" 2>&1) || [[ $reply != OK* ]]; then
