@@ -1,6 +1,6 @@
 /*
- * checked: what a check found, put where everybody sees it, and what follows from it: a verdict, grace,
- * a decision, and the bell when sockets may have to be shut. All [hook].
+ * checked: what a check found, put where everybody sees it, and what follows from it: a verdict,
+ * grace, a decision, and the bell when sockets may have to be shut. All [hook].
  */
 #ifndef STATE_CHECKED_H
 #define STATE_CHECKED_H
@@ -14,9 +14,9 @@
 #include "state/history.h"
 
 /*
- * Under lease `epoch`: counters, history, RTT, the health word (CAS; an older epoch changes nothing);
- * a passed check is a half-open success of the breaker; on a change of health the event, grace, the
- * decision and the bell. Returns false when the epoch is no longer in force.
+ * Under lease `epoch`: the health word (CAS; an older epoch changes nothing), then counters, history,
+ * RTT, last error; a passed check is a half-open success of the breaker; on a change of health the
+ * event, grace and the bell. Then decides. False: the epoch is no longer in force.
  */
 bool checked_record(const struct service_view *service, uint32_t index, uint16_t epoch,
                     const struct check *check, uint64_t now_ns);

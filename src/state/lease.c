@@ -64,12 +64,11 @@ void lease_beat(const struct contender *self, uint64_t now_ns)
 static void vacate(const struct contender *self, atomic_u64 *post, uint32_t epoch)
 {
     uint64_t word = own_word(self, epoch);
+    uint64_t nobody = post_pack((struct post){.epoch = epoch, .slot = NO_SLOT});
 
     /* Release; partner: the acquire of whoever takes the post. */
-    atomic_compare_exchange_strong_explicit(post, &word,
-                                            post_pack(
-                                                (struct post){.epoch = epoch, .slot = NO_SLOT}),
-                                            memory_order_release, memory_order_relaxed);
+    atomic_compare_exchange_strong_explicit(post, &word, nobody, memory_order_release,
+                                            memory_order_relaxed);
 }
 
 static void resign(const struct contender *self)
