@@ -67,8 +67,8 @@ static struct verdict still_valid(struct verdict verdict, enum health in_force)
 
 /* The one word that is fenced. False: the epoch is no longer in force. */
 static bool swap_health(const struct service_view *service, uint32_t index,
-                        const struct health_rules *rules, uint16_t epoch, const struct check *check, uint64_t now_ns, enum health *before,
-                        struct verdict *after)
+                        const struct health_rules *rules, uint16_t epoch, const struct check *check,
+                        uint64_t now_ns, enum health *before, struct verdict *after)
 {
     struct endpoint_live *live = service->endpoint_live[index];
     uint64_t word = load_relaxed(&live->health);
@@ -80,8 +80,7 @@ static bool swap_health(const struct service_view *service, uint32_t index,
             return false;
         verdict = still_valid(verdict, service_health(service, index, now_ns));
         *before = (enum health)verdict.health;
-        *after =
-            verdict_after(verdict, rules, check->passed, check->cause);
+        *after = verdict_after(verdict, rules, check->passed, check->cause);
         after->epoch = epoch;
         /* Release: who sees the verdict sees what it rests on. */
     } while (!atomic_compare_exchange_weak_explicit(&live->health, &word, verdict_pack(*after),
@@ -101,7 +100,8 @@ bool checked_record(const struct service_view *service, uint32_t index, uint16_t
     if (!service->segment->writable)
         return false;
     /* Of an endpoint that has gone meanwhile: nobody's result, and no reason to step down. */
-    if (!service_still_has(service, index) || !service_endpoint(service, index, &settings))
+    if (index >= service->count || !service_still_has(service, index) ||
+        !service_endpoint(service, index, &settings))
         return true;
     if (!swap_health(service, index, &settings.health, epoch, check, now_ns, &before, &after))
         return false;

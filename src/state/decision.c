@@ -86,8 +86,8 @@ static enum admin admin_of(const struct endpoint_live *live)
 }
 
 /*
- * A grace far longer than the rules give is of a clock that is not the host's: over. Twice as long is
- * believed, because `now` may be a little old.
+ * A grace far longer than the rules give is of a clock that is not the host's: over. Twice as long
+ * is believed, because `now` may be a little old.
  */
 static uint64_t grace_until(const struct service_view *service, const struct endpoint_live *live,
                             uint64_t now_ns)

@@ -288,6 +288,7 @@ START_TEST(result_for_an_endpoint_that_has_gone_is_dropped)
 {
     struct service_view service = start(1);
 
+    failed(&service, ENDPOINTS_MAX);
     store_relaxed(&service.endpoint_live[0]->generation, 2);
     failed(&service, 0);
     ck_assert_int_eq(verdict_of(&service, 0).health, HEALTH_UNKNOWN);

@@ -174,8 +174,10 @@ START_TEST(verdicts_of_quick_checks_outlast_a_change_of_the_prober)
 {
     struct service_view service = start(2);
 
-    service.endpoints[0].health.interval_ns = 100 * NS_PER_MS;
-    service.endpoints[0].health.timeout_ns = 100 * NS_PER_MS;
+    world->endpoints[0][0].settings.health.interval_ns = 100 * NS_PER_MS;
+    world->endpoints[0][0].settings.health.timeout_ns = 100 * NS_PER_MS;
+    world_publish(world);
+    service = view_of(0);
     give_verdict(&service, 0, HEALTH_UNHEALTHY);
     now += 2 * LEASE_NS;
     ck_assert_int_eq(service_health(&service, 0, now), HEALTH_UNHEALTHY);
@@ -189,7 +191,10 @@ START_TEST(verdict_from_before_checks_were_disabled_does_not_count)
     struct service_view service = start(2);
 
     give_verdict(&service, 0, HEALTH_UNHEALTHY);
-    service.endpoints[0].health.enabled = 0;
+    ck_assert_int_eq(service_choice(&service, now).endpoint, 1);
+    world->endpoints[0][0].settings.health.enabled = 0;
+    world_publish(world);
+    service = view_of(0);
     ck_assert_int_eq(service_choice(&service, now).endpoint, 0);
 }
 END_TEST
