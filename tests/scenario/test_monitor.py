@@ -2,6 +2,7 @@
 
 import json
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -185,6 +186,52 @@ def test_a_monitor_that_was_stopped_gives_no_false_verdict(pair, config_of, star
     assert endpoint(redisteer, config, "east")["checks_failed"] == 0
     assert endpoint(redisteer, config, "west")["checks_failed"] == 0
     assert lab.events(redisteer, config, "failover") == []
+
+
+def unread(server):
+    """Bytes that the server has not read yet, from all its connections."""
+    with open("/proc/net/tcp", encoding="ascii") as stream:
+        rows = [line.split() for line in stream.readlines()[1:]]
+    return sum(int(row[4].split(":")[1], 16) for row in rows
+               if row[1].endswith(f":{server.port:04X}") and row[3] == "01")
+
+
+def test_a_check_that_was_under_way_meanwhile_is_void(pair, config_of, start_monitor, redisteer):
+    """Its time has passed when the monitor wakes, and nobody had read an answer."""
+    east, _ = pair
+    config = config_of(pair, "health { interval = 100ms  timeout = 2s  fall = 1 }")
+    monitor = start_monitor(config)
+    wait_health(redisteer, config, east="healthy", west="healthy")
+    east.process.send_signal(signal.SIGSTOP)
+    lab.wait_for(lambda: unread(east) > 0, "a check to be under way")
+    monitor.send_signal(signal.SIGSTOP)
+    silent = time.monotonic() + 3
+    lab.wait_for(lambda: time.monotonic() > silent, "three seconds")
+    monitor.send_signal(signal.SIGCONT)
+    east.process.send_signal(signal.SIGCONT)
+    checks = endpoint(redisteer, config, "east")["checks_ok"]
+    lab.wait_for(lambda: endpoint(redisteer, config, "east")["checks_ok"] >= checks + 3,
+                 "checks to go on")
+    assert endpoint(redisteer, config, "east")["checks_failed"] == 0
+
+
+def test_a_monitor_without_descriptors_gives_no_verdict(start_redis, config_of, start_monitor,
+                                                        redisteer):
+    servers = [start_redis(name) for name in ("east", "west", "north")]
+    config = config_of(servers)
+    assert redisteer("reload", config=config).returncode == 0
+    few = 5  # two besides stdin, stdout and stderr
+    monitor = start_monitor(config, preexec_fn=lambda: resource.setrlimit(
+        resource.RLIMIT_NOFILE, (few, few)))
+    for line in monitor.stderr:
+        if "Too many open files" in line:
+            break
+    assert " error: cannot check; trying again in 10 s" in line
+    assert leader(redisteer, config) is None
+    for name in ("east", "west", "north"):
+        assert endpoint(redisteer, config, name)["checks_failed"] == 0
+    monitor.send_signal(signal.SIGTERM)
+    assert monitor.wait(lab.PATIENCE) == 0
 
 
 def test_of_several_monitors_one_checks_and_another_takes_over(pair, config_of, start_monitor,

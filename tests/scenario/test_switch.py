@@ -119,6 +119,18 @@ def test_a_held_endpoint_that_fails_is_left_and_taken_up_again(pair, config, mon
                      ("switch", "west", "manual")]
 
 
+def test_the_target_is_checked_at_once(pair, config, write_config, monitor, redisteer):
+    """An old verdict would keep it from being used for an hour."""
+    write_config(lab.service("cache", ["redis.test"], {server.name: server.address
+                                                       for server in pair},
+                             "health { interval = 1h }"))
+    lab.wait_for(lambda: not lab.status(redisteer, config)["config_changed"], "the new interval")
+    checks = lab.status(redisteer, config, "cache")["by_name"]["west"]["checks_ok"]
+    assert redisteer("switch", "cache", "west", config=config).returncode == 0
+    lab.wait_for(lambda: lab.status(redisteer, config, "cache")["by_name"]["west"]["checks_ok"]
+                 > checks, "a check")
+
+
 def test_a_held_endpoint_does_not_fail_back(pair, config, monitor, redisteer):
     """east is better, well, and out of grace all the time."""
     _, west = pair
