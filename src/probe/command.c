@@ -15,8 +15,9 @@ size_t command_write(char to[static COMMAND_MAX], unsigned count, const char *co
             return 0;
         length += text_format(to + length, COMMAND_MAX - length, "$%zu\r\n", size);
         memcpy(to + length, words[i], size);
-        memcpy(to + length + size, "\r\n", 2);
-        length += size + 2;
+        length += size;
+        to[length++] = '\r';
+        to[length++] = '\n';
     }
     return length;
 }

@@ -25,8 +25,6 @@ struct probe {
     enum check_cause auth; /* CHECK_FINE, CHECK_WRONGPASS, CHECK_NOPERM */
     enum check_cause
         refusal; /* what AUTH was answered, should the server hang up; or CHECK_CLOSED */
-    bool passed; /* a check, on this connection */
-    bool left;
 };
 
 static void make_connection(struct probe *probe);
@@ -82,7 +80,6 @@ static void end_connection(struct probe *probe)
     checks_forget_owed(&probe->checks);
     probe->auth = CHECK_FINE;
     probe->refusal = CHECK_CLOSED;
-    probe->passed = false;
 }
 
 void probe_close(struct probe *probe)
@@ -222,7 +219,6 @@ static void judge(struct probe *probe, struct check *check, const struct reply *
     enum check_cause cause = CHECK_WRONG_REPLY;
 
     if (probe->kind->is_right(reply, check->token)) {
-        probe->passed = true;
         check_finish(check, PROBE_PASSED, probe->auth, 0, probe->now_ns);
         return;
     }
@@ -230,12 +226,10 @@ static void judge(struct probe *probe, struct check *check, const struct reply *
         cause = answer_cause(reply->text);
     if (cause == CHECK_NOAUTH && probe->target.password[0]) /* our AUTH did not help */
         cause = CHECK_WRONGPASS;
-    if (answer_is_alive(cause)) {
-        probe->passed = true;
+    if (answer_is_alive(cause))
         check_finish(check, PROBE_PASSED, cause, 0, probe->now_ns);
-    } else {
+    else
         fail(probe, check, cause, 0);
-    }
 }
 
 /* False: nobody asked; whatever this is, what comes behind it could not be told apart. */
@@ -262,14 +256,10 @@ static bool take_reply(struct probe *probe, const struct reply *reply)
 /* `error`: of connection_receive(). */
 static void connection_ended(struct probe *probe, int error)
 {
-    if (!checks_in_flight(&probe->checks)) {
-        probe->left = probe->passed;
-        end_connection(probe);
-    } else if (error == -EPIPE || probe->refusal != CHECK_CLOSED) {
+    if (error == -EPIPE || probe->refusal != CHECK_CLOSED)
         move_to_new_connection(probe, probe->refusal, 0);
-    } else {
+    else
         move_to_new_connection(probe, cause_of(-error), -error);
-    }
 }
 
 /* The replies that are complete. False: the connection is gone. */
@@ -358,14 +348,6 @@ void probe_void(struct probe *probe)
 uint64_t probe_deadline_ns(const struct probe *probe)
 {
     return checks_deadline_ns(&probe->checks);
-}
-
-bool probe_was_left(struct probe *probe)
-{
-    bool left = probe->left;
-
-    probe->left = false;
-    return left;
 }
 
 bool probe_take(struct probe *probe, struct probe_result *out)

@@ -54,7 +54,7 @@ void probe_close(struct probe *probe);
 /* One more check, to be answered before `deadline_ns`. False: PROBES_IN_FLIGHT are under way. */
 bool probe_start(struct probe *probe, uint64_t now_ns, uint64_t deadline_ns);
 
-int probe_fd(const struct probe *probe);       /* -1: none */
+int probe_fd(const struct probe *probe);       /* -1: none, or no longer: its server ended it */
 short probe_events(const struct probe *probe); /* POLLIN, POLLOUT */
 void probe_handle(struct probe *probe, short revents, uint64_t now_ns);
 void probe_expire(struct probe *probe, uint64_t now_ns);
@@ -62,12 +62,6 @@ void probe_expire(struct probe *probe, uint64_t now_ns);
 void probe_void(struct probe *probe);
 /* Earliest deadline in flight; UINT64_MAX: none. */
 uint64_t probe_deadline_ns(const struct probe *probe);
-
-/*
- * True once after the server ended the kept connection with no check in flight, if one had passed
- * on it: a reason to check at once. A server may do so after every check: not without limit.
- */
-bool probe_was_left(struct probe *probe);
 
 /* Finished checks, in order of their start. False: none left. */
 bool probe_take(struct probe *probe, struct probe_result *out);
