@@ -207,7 +207,10 @@ def test_a_check_that_was_under_way_meanwhile_is_void(pair, config_of, start_mon
     monitor.send_signal(signal.SIGSTOP)
     silent = time.monotonic() + 3
     lab.wait_for(lambda: time.monotonic() > silent, "three seconds")
+    checks = endpoint(redisteer, config, "west")["checks_ok"]
     monitor.send_signal(signal.SIGCONT)
+    lab.wait_for(lambda: endpoint(redisteer, config, "west")["checks_ok"] > checks,
+                 "the monitor to go on")
     east.process.send_signal(signal.SIGCONT)
     checks = endpoint(redisteer, config, "east")["checks_ok"]
     lab.wait_for(lambda: endpoint(redisteer, config, "east")["checks_ok"] >= checks + 3,
