@@ -46,7 +46,8 @@ static uint64_t hash_halves(const uint64_t half[2], uint32_t scope)
 {
     /* In host order neighbours differ in the low bits. Fibonacci hashing (Knuth, volume 3, 6.4)
      * carries those upwards, so the high half is the good one. */
-    uint64_t hash = (be64toh(half[0]) * 3 + be64toh(half[1]) + scope) * UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t hash =
+        (be64toh(half[0]) * 3 + be64toh(half[1]) + scope) * UINT64_C(0x9e3779b97f4a7c15);
 
     return hash ^ hash >> 32;
 }

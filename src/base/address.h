@@ -36,10 +36,10 @@ enum {
     ADDRESS_HOST_TEXT = 256 /* a DNS name and its NUL */
 };
 
-bool address_is_v4(const struct address *address);                       /* [hook] */
-bool address_same_ip(const struct address *a, const struct address *b);  /* [hook] scope included */
-bool address_equal(const struct address *a, const struct address *b);    /* [hook] port included */
-uint64_t address_hash_ip(const struct address *address);                 /* [hook] port left out */
+bool address_is_v4(const struct address *address);                      /* [hook] */
+bool address_same_ip(const struct address *a, const struct address *b); /* [hook] scope included */
+bool address_equal(const struct address *a, const struct address *b);   /* [hook] port included */
+uint64_t address_hash_ip(const struct address *address);                /* [hook] port left out */
 
 /*
  * [hook] Reads what the program passed to a socket call. `length` is its addrlen.
@@ -63,7 +63,8 @@ int address_to_sockaddr(const struct address *address, int family, union socket_
 /* An IP literal without port or brackets ("10.0.0.5", "fd00::5", "fe80::1%2"). 0 or -EINVAL. */
 int address_parse_ip(const char *text, struct address *out);
 
-/* Not for hooks (inet_ntop). Both return `out`. IPv4 is written dotted, IPv6 with port bracketed. */
+/* Not for hooks (inet_ntop). Both return `out`. IPv4 is written dotted, IPv6 with port bracketed.
+ */
 const char *address_format_ip(const struct address *address, char out[static ADDRESS_IP_TEXT]);
 const char *address_format(const struct address *address, char out[static ADDRESS_TEXT]);
 

@@ -37,8 +37,9 @@ static inline void count_up(atomic_u64 *word)
 
 /*
  * Copies plain data into or out of memory that another process may be reading or rewriting, word by
- * word with relaxed atomics, so a torn copy is possible and a torn word is not. Whether the copy was
- * whole is for the caller to find out (a sequence number). Both sides and `size` are multiples of 8.
+ * word with relaxed atomics, so a torn copy is possible and a torn word is not. Whether the copy
+ * was whole is for the caller to find out (a sequence number). Both sides and `size` are multiples
+ * of 8.
  */
 void shared_read(void *to, const void *from, size_t size);
 void shared_write(void *to, const void *from, size_t size);

@@ -9,7 +9,8 @@
 #include "cli/library.h"
 #include "cli/program.h"
 
-/* Names that take longer have no address at first; a program must not wait for a dead name server. */
+/* Names that take longer have no address at first; a program must not wait for a dead name server.
+ */
 #define PATIENCE_NS (5 * NS_PER_S)
 
 enum { CANNOT_START = 126, NOT_FOUND = 127 }; /* as env(1) */

@@ -33,7 +33,7 @@ enum {
 _Static_assert(UNTIL_SHIFT + UNTIL_BITS == 64, "the fields fill the word");
 _Static_assert(BREAKER_HALF_OPEN < 1 << KIND_BITS, "a kind fits");
 
-enum { OPEN_JITTER = 1000 }; /* +-10 % */
+enum { OPEN_JITTER = 1000 };          /* +-10 % */
 #define HOLD_MOST_NS (600 * NS_PER_S) /* no connect.timeout is that long */
 
 struct state {
@@ -79,11 +79,12 @@ static bool is_ahead(uint64_t deadline_ns, uint64_t most_ns, uint64_t now_ns)
 static enum breaker_state state_at(struct state state, const struct breaker_rules *rules,
                                    uint64_t now_ns)
 {
-    /* open_max, its jitter, and the whole millisecond that `until` is rounded to */
-    uint64_t most_ns = jitter_ns(rules->open_max_ns, OPEN_JITTER, UINT32_MAX) + NS_PER_MS;
+    uint64_t most_ns;
 
     switch (state.kind) {
     case BREAKER_OPEN:
+        /* open_max, its jitter, and the whole millisecond that `until` is rounded to */
+        most_ns = jitter_ns(rules->open_max_ns, OPEN_JITTER, UINT32_MAX) + NS_PER_MS;
         return is_ahead(state_until_ns(state), most_ns, now_ns) ? BREAKER_OPEN : BREAKER_HALF_OPEN;
     case BREAKER_HALF_OPEN:
         return BREAKER_HALF_OPEN;

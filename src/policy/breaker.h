@@ -17,9 +17,9 @@
  * An open time ends on a whole millisecond, rounded up.
  *
  * The struct lies in shared memory and is all atomics: any thread of any process may call any
- * function at any time, a process may die inside one, and no state is lost. Memory order: every word
- * stands for itself, so relaxed suffices; `state` alone is changed by CAS, and who wins the CAS owns
- * the transition and reports it. No clock, no I/O, no globals; all functions are [hook].
+ * function at any time, a process may die inside one, and no state is lost. Memory order: every
+ * word stands for itself, so relaxed suffices; `state` alone is changed by CAS, and who wins the
+ * CAS owns the transition and reports it. No clock, no I/O, no globals; all functions are [hook].
  */
 #ifndef POLICY_BREAKER_H
 #define POLICY_BREAKER_H
@@ -43,7 +43,8 @@ struct breaker {
     SHARED64 atomic_u64 state;  /* see breaker.c; changed by CAS only */
     SHARED64 atomic_u64 streak; /* consecutive outcomes of one kind; see breaker.c */
     SHARED64 atomic_u64 calls;  /* count window: its size and use; see window.c */
-    SHARED64 atomic_u64 tokens[BREAKER_TOKENS]; /* a trial's deadline in ns; free when it has passed */
+    SHARED64 atomic_u64
+        tokens[BREAKER_TOKENS]; /* a trial's deadline in ns; free when it has passed */
     SHARED64 atomic_u64 window[BREAKER_WINDOW_WORDS]; /* see window.c */
 };
 
@@ -66,8 +67,14 @@ void breaker_trial_end(struct breaker *breaker, unsigned token);
 
 /* What a recorded outcome changed; NONE mostly. */
 enum breaker_change { BREAKER_UNCHANGED, BREAKER_OPENED, BREAKER_REOPENED, BREAKER_RECOVERED };
-enum breaker_cause { CAUSE_NONE, CAUSE_REFUSED, CAUSE_TIMEOUTS, CAUSE_FAILURE_RATE, CAUSE_SLOW_RATE,
-                     CAUSE_TRIAL };
+enum breaker_cause {
+    CAUSE_NONE,
+    CAUSE_REFUSED,
+    CAUSE_TIMEOUTS,
+    CAUSE_FAILURE_RATE,
+    CAUSE_SLOW_RATE,
+    CAUSE_TRIAL
+};
 
 struct breaker_event {
     enum breaker_change change;
@@ -77,8 +84,8 @@ struct breaker_event {
 
 /*
  * Records an outcome. OUTCOME_LOCAL is ignored; failures that `rules->count` leaves out count as
- * calls without failure and break no streak. `took_ns` is the length of the attempt, `random` any 32
- * random bits (jitter: the open time is within +-10 %).
+ * calls without failure and break no streak. `took_ns` is the length of the attempt, `random` any
+ * 32 random bits (jitter: the open time is within +-10 %).
  */
 struct breaker_event breaker_record(struct breaker *breaker, const struct breaker_rules *rules,
                                     enum outcome outcome, uint64_t took_ns, uint64_t now_ns,

@@ -3,9 +3,10 @@
  * the endpoints' states and the time; whoever has new evidence may run it. [hook]
  *
  * Eligible: not drained or in maintenance, HEALTHY (UNKNOWN only while no endpoint that is
- * otherwise eligible is HEALTHY), breaker closed or disabled. The current endpoint is not left for want
- * of knowledge: UNKNOWN, it stays (at the start of checks another one may be heard of first). An endpoint whose breaker is half-open
- * is no choice but a possible *trial*. `count` is at most ENDPOINTS_MAX everywhere.
+ * otherwise eligible is HEALTHY), breaker closed or disabled. The current endpoint is not left for
+ * want of knowledge: UNKNOWN, it stays (at the start of checks another one may be heard of first).
+ * An endpoint whose breaker is half-open is no choice but a possible *trial*. `count` is at most
+ * ENDPOINTS_MAX everywhere.
  */
 #ifndef POLICY_CHOOSE_H
 #define POLICY_CHOOSE_H
@@ -20,27 +21,27 @@ enum health { HEALTH_UNKNOWN, HEALTH_HEALTHY, HEALTH_UNHEALTHY };
 enum admin { ADMIN_READY, ADMIN_DRAIN, ADMIN_MAINT };
 
 struct candidate {
-    uint64_t grace_until_ns;     /* 0 = not in grace; holds back failback only */
-    uint32_t weight_milli;       /* 0..1000000 */
+    uint64_t grace_until_ns; /* 0 = not in grace; holds back failback only */
+    uint32_t weight_milli;   /* 0..1000000 */
     enum health health;
-    enum breaker_state breaker;  /* as breaker_state() gives it: half-open means a trial is due */
+    enum breaker_state breaker; /* as breaker_state() gives it: half-open means a trial is due */
     enum admin admin;
     bool same_zone;
-    bool held;                   /* the operator has switched to it: before all others while it is well */
+    bool held; /* the operator has switched to it: before all others while it is well */
 };
 
 /* Why an endpoint gets no ordinary connection, for status and explain; NULL when it is eligible. */
 const char *candidate_why_not(const struct candidate candidates[], unsigned count, unsigned index);
 
 enum choice_reason {
-    CHOICE_KEPT,          /* the current one stays */
-    CHOICE_FIRST,         /* there was none */
-    CHOICE_HEALTH,        /* the current one is unhealthy */
-    CHOICE_BREAKER,       /* the current one's breaker is open */
-    CHOICE_FAILBACK,      /* a better one is well again */
-    CHOICE_ADMIN,         /* the current one is drained or in maintenance */
-    CHOICE_REMOVED,       /* the current one is gone from the settings */
-    CHOICE_MANUAL,        /* the operator has switched to another one */
+    CHOICE_KEPT,     /* the current one stays */
+    CHOICE_FIRST,    /* there was none */
+    CHOICE_HEALTH,   /* the current one is unhealthy */
+    CHOICE_BREAKER,  /* the current one's breaker is open */
+    CHOICE_FAILBACK, /* a better one is well again */
+    CHOICE_ADMIN,    /* the current one is drained or in maintenance */
+    CHOICE_REMOVED,  /* the current one is gone from the settings */
+    CHOICE_MANUAL,   /* the operator has switched to another one */
 };
 
 struct choice_rules {
@@ -55,26 +56,28 @@ struct choice {
 };
 
 /*
- * priority: the one that the operator holds, then same zone first, then the highest weight; ties keep `current`, then file order. A better
- * endpoint replaces an eligible `current` only by failback: rules allow it (of a held one they need not) and its grace is over.
- * `current` is an index or -1; one past the end is an endpoint that was removed. Without an
- * eligible `current`, those in grace are chosen only when there is no other. `trial`: the best
- * half-open endpoint that would, once closed, take over from the choice by failback (or the best
- * half-open one when nothing is eligible); never one in grace while something is eligible.
+ * priority: the one that the operator holds, then same zone first, then the highest weight; ties
+ * keep `current`, then file order. A better endpoint replaces an eligible `current` only by
+ * failback: rules allow it (of a held one they need not) and its grace is over. `current` is an
+ * index or -1; one past the end is an endpoint that was removed. Without an eligible `current`,
+ * those in grace are chosen only when there is no other. `trial`: the best half-open endpoint that
+ * would, once closed, take over from the choice by failback (or the best half-open one when nothing
+ * is eligible); never one in grace while something is eligible.
  */
 struct choice choose(const struct choice_rules *rules, const struct candidate candidates[],
                      unsigned count, int current, uint64_t now_ns);
 
 /*
  * The next endpoint to try inside one call, `tried` being the bit set of those that failed already:
- * eligible ones in order of preference, then half-open, then the rest by file order when `desperate`
- * (when_all_down = try), save what the operator has drained or put in maintenance. -1 when none is
- * left.
+ * eligible ones in order of preference, then half-open, then the rest by file order when
+ * `desperate` (when_all_down = try), save what the operator has drained or put in maintenance. -1
+ * when none is left.
  */
 int choose_next(const struct choice_rules *rules, const struct candidate candidates[],
                 unsigned count, uint32_t tried, bool desperate, uint64_t now_ns);
 
-const char *choice_reason_name(enum choice_reason reason); /* "health-check", "breaker", "failback",
-                                                              "drained", "removed", "manual", "start" */
+const char *
+choice_reason_name(enum choice_reason reason); /* "health-check", "breaker", "failback",
+                                                  "drained", "removed", "manual", "start" */
 
 #endif

@@ -36,27 +36,28 @@ enum when_all_down { ALL_DOWN_TRY, ALL_DOWN_REFUSE, ALL_DOWN_WAIT };
 enum existing { EXISTING_KEEP, EXISTING_IDLE, EXISTING_CLOSE };
 
 struct breaker_rules {
-    SHARED64 uint64_t window_ns;   /* time window; 0: the window counts calls */
+    SHARED64 uint64_t window_ns; /* time window; 0: the window counts calls */
     SHARED64 uint64_t slow_call_ns;
     SHARED64 uint64_t open_ns;
     SHARED64 uint64_t open_max_ns;
-    uint32_t window_calls;         /* 1..512 when window_ns is 0 */
-    uint32_t min_calls;            /* calls in the window before a rate counts */
-    uint32_t failure_rate;         /* hundredths of a percent, 0 = never trips */
-    uint32_t slow_rate;            /* hundredths of a percent, 0 = never trips */
-    uint32_t refused;              /* consecutive refusals that trip; 0 = never */
-    uint32_t timeouts;             /* consecutive timeouts that trip; 0 = never */
-    uint32_t open_backoff_milli;   /* 1000..10000: factor per trip, in thousandths */
-    uint32_t half_open_calls;      /* 1..8 trials at once, over the whole host */
-    uint32_t half_open_successes;  /* 1..255 */
-    uint32_t count;                /* OUTCOME_BIT set: failures that are counted */
+    uint32_t window_calls;        /* 1..512 when window_ns is 0 */
+    uint32_t min_calls;           /* calls in the window before a rate counts */
+    uint32_t failure_rate;        /* hundredths of a percent, 0 = never trips */
+    uint32_t slow_rate;           /* hundredths of a percent, 0 = never trips */
+    uint32_t refused;             /* consecutive refusals that trip; 0 = never */
+    uint32_t timeouts;            /* consecutive timeouts that trip; 0 = never */
+    uint32_t open_backoff_milli;  /* 1000..10000: factor per trip, in thousandths */
+    uint32_t half_open_calls;     /* 1..8 trials at once, over the whole host */
+    uint32_t half_open_successes; /* 1..255 */
+    uint32_t count;               /* OUTCOME_BIT set: failures that are counted */
     uint32_t enabled;
     uint32_t spare;
 };
 
 struct connect_rules {
     SHARED64 uint64_t timeout_ns;
-    SHARED64 uint64_t keepalive_ns; /* idle time before the first probe; 0 = leave keepalive alone */
+    SHARED64 uint64_t
+        keepalive_ns; /* idle time before the first probe; 0 = leave keepalive alone */
     SHARED64 uint64_t user_timeout_ns;
     SHARED64 uint64_t max_age_ns;
     uint32_t rate; /* connects per second and endpoint; 0 = no limit */
@@ -75,8 +76,8 @@ struct failover_rules {
     SHARED64 uint64_t failback_check_ns;
     SHARED64 uint64_t grace_ns;
     SHARED64 uint64_t spread_ns;
-    uint8_t failback;          /* 0: stay where the last failover led */
-    uint8_t existing;          /* enum existing */
+    uint8_t failback; /* 0: stay where the last failover led */
+    uint8_t existing; /* enum existing */
     uint8_t close_connections;
     uint8_t spare[5];
 };

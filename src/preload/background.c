@@ -15,11 +15,13 @@
 #include "preload/process.h"
 #include "preload/prober.h"
 #include "preload/real.h"
+#include "state/bank.h"
 #include "state/lease.h"
 
 enum {
     STACK_SIZE = 512 * 1024,
-    STACK_LEAST = 96 * 1024, /* below the first frame; less is left by a host with much static TLS */
+    STACK_LEAST =
+        96 * 1024, /* below the first frame; less is left by a host with much static TLS */
     GUARD_PAGE = 4096,
     RETRY_S = 10,
 };
@@ -77,7 +79,7 @@ static void *map_stack(void)
 
 static int start(struct thread *thread)
 {
-    const struct real_threads *threads = real_threads();
+    struct real_threads threads;
     const struct sched_param ordinary = {0};
     pthread_attr_t attributes;
     sigset_t all, before;
@@ -85,7 +87,7 @@ static int start(struct thread *thread)
     void *stack;
     int error;
 
-    if (!threads)
+    if (!real_threads(&threads))
         return ENOSYS;
     stack = map_stack();
     if (!stack)
@@ -96,11 +98,11 @@ static int start(struct thread *thread)
     pthread_attr_setinheritsched(&attributes, PTHREAD_EXPLICIT_SCHED);
     pthread_attr_setschedpolicy(&attributes, SCHED_OTHER);
     pthread_attr_setschedparam(&attributes, &ordinary);
-    error = threads->setstack(&attributes, stack, STACK_SIZE);
+    error = threads.setstack(&attributes, stack, STACK_SIZE);
     if (!error) {
         sigfillset(&all);
         sigprocmask(SIG_SETMASK, &all, &before);
-        error = threads->create(&id, &attributes, enter, thread);
+        error = threads.create(&id, &attributes, enter, thread);
         sigprocmask(SIG_SETMASK, &before, NULL);
     }
     pthread_attr_destroy(&attributes);
@@ -129,18 +131,27 @@ static bool is_there(const struct thread *thread)
     return atomic_load_explicit(&thread->state, memory_order_relaxed) != NONE;
 }
 
-void background_needed(const struct segment *segment, enum shim_caller caller)
+/* A dedicated monitor may be the only one that is to check (monitor = process | external). */
+static bool may_probe(const struct segment *segment)
 {
-    bool wanted = segment->writable && lease_wanted(segment, clock_boot_ns());
+    struct bank_view view;
+
+    return segment->writable && bank_open(segment, &view) &&
+           bank_monitor(&view) <= MONITOR_THREAD && bank_valid(&view);
+}
+
+void background_needed(const struct segment *segment, enum shim_caller caller, uint64_t now_ns)
+{
+    bool wanted = lease_wanted(segment, now_ns) && may_probe(segment);
     int saved = errno;
+    sigset_t blocked;
 
     if (is_there(&guard) && (!wanted || is_there(&prober))) {
         if (wanted)
             prober_kick();
-        return;
-    }
-    if (clock_coarse_ns() >= load_relaxed(&next_try_ns) &&
-        process_may_spawn(caller == CALLER_RESOLVER)) {
+    } else if (clock_coarse_ns() >= load_relaxed(&next_try_ns) && process_is_ours() &&
+               sigprocmask(SIG_BLOCK, NULL, &blocked) == 0 &&
+               process_may_spawn(caller == CALLER_RESOLVER, &blocked)) {
         start_once(&guard);
         if (wanted)
             start_once(&prober);

@@ -1,10 +1,10 @@
 /*
  * borrow: a look at one of the program's descriptors from the guard's own table.
  *
- * pidfd_getfd() duplicates it into the guard's private table, which works with the program's table full
- * and never changes it. Where that is refused (Docker's default profile, Linux < 5.9) the guard stays
- * in the program's table and duplicates with a high minimum, out of the way of the numbers that
- * programs expect to get; growing the table for that may cost 8-16 ms once.
+ * pidfd_getfd() duplicates it into the guard's private table, which works with the program's table
+ * full and never changes it. Where that is refused (Docker's default profile, Linux < 5.9) the
+ * guard stays in the program's table and duplicates with a high minimum, out of the way of the
+ * numbers that programs expect to get; growing the table for that may cost 8-16 ms once.
  */
 #ifndef PRELOAD_BORROW_H
 #define PRELOAD_BORROW_H

@@ -20,24 +20,33 @@
 #include "preload/real.h"
 #include "preload/shim.h"
 #include "preload/track.h"
+#include "state/bell.h"
 #include "state/checked.h"
 #include "state/events.h"
 
 enum {
-    TICK_MS = 100,          /* while sockets are busy, connecting, or about to be left */
-    SECOND_LOOK_MS = 20,    /* after SHUT_RD: is the socket still there? */
+    TICK_MS = 100,       /* while sockets are busy, connecting, or about to be left */
+    SECOND_LOOK_MS = 20, /* after SHUT_RD: is the socket still there? */
     SAMPLES_PER_TICK = 256,
-    QUIET_TICKS = 20,       /* without traffic; then the guard sleeps until it is kicked */
-    QUIET_MS = 1000,        /* a socket without a byte for so long is idle */
-    UNANSWERED_MS = 200,    /* a request without an answer for so long is a hint */
+    QUIET_TICKS = 20,    /* without traffic; then the guard sleeps until it is kicked */
+    QUIET_MS = 1000,     /* a socket without a byte for so long is idle */
+    UNANSWERED_MS = 200, /* a request without an answer for so long is a hint */
     READ_TRIES = 3,
 };
 
-/* +1 for each socket tracked: the guard's private bell. */
+/* The guard's private bell: +1 for a socket tracked while it sleeps without a limit. */
 static atomic_u32 kicks;
+/*
+ * Sequentially consistent on both sides: the guard says that it sleeps and then looks at the table
+ * once more, the hook fills the table and then asks whether it sleeps; one of the two sees the
+ * other.
+ */
+static _Atomic(bool) asleep;
 
 void guard_kick(void)
 {
+    if (!atomic_load_explicit(&asleep, memory_order_seq_cst))
+        return;
     atomic_fetch_add_explicit(&kicks, 1, memory_order_relaxed);
     syscall(SYS_futex, &kicks, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
@@ -46,11 +55,11 @@ struct round {
     const struct segment *segment;
     struct leave *leave;
     uint64_t now_ns;
-    unsigned next_sample;   /* place in the table, round robin */
-    unsigned shut;          /* sockets shut in this round */
-    bool second_look;       /* some were shut that may still be there */
-    bool waiting;           /* some are to be left later */
-    bool busy;              /* some showed traffic, or are connecting */
+    unsigned next_sample; /* place in the table, round robin */
+    unsigned shut;        /* sockets shut in this round */
+    bool second_look;     /* some were shut that may still be there */
+    bool waiting;         /* some are to be left later */
+    bool busy;            /* some showed traffic, or are connecting */
 };
 
 static bool info_of(int fd, struct tcp_info *info)
@@ -62,8 +71,8 @@ static bool info_of(int fd, struct tcp_info *info)
 }
 
 /*
- * SHUT_RD first: an EOF for every reader. A tick later connect(AF_UNSPEC) for whoever does not read; it
- * looks like a reset. In SYN_SENT a shutdown ends the attempt at once, as ECONNRESET.
+ * SHUT_RD first: an EOF for every reader. A tick later connect(AF_UNSPEC) for whoever does not
+ * read; it looks like a reset. In SYN_SENT a shutdown ends the attempt at once, as ECONNRESET.
  */
 static void shut(struct round *round, int duplicate, int fd, const struct tracked *tracked)
 {
@@ -92,9 +101,8 @@ static bool is_quiet(int duplicate, const struct tcp_info *info)
 /* A request that went out after the last answer came in and has none yet; or lost segments. */
 static bool is_suspicious(const struct tcp_info *info)
 {
-    return info->tcpi_retransmits > 0 ||
-           (info->tcpi_last_data_sent < info->tcpi_last_data_recv &&
-            info->tcpi_last_data_sent >= UNANSWERED_MS);
+    return info->tcpi_retransmits > 0 || (info->tcpi_last_data_sent < info->tcpi_last_data_recv &&
+                                          info->tcpi_last_data_sent >= UNANSWERED_MS);
 }
 
 static void hint(struct round *round, const struct leave_entry *entry)
@@ -149,56 +157,58 @@ static void attend(struct round *round, int duplicate, int fd, const struct trac
         hint(round, entry);
 }
 
-static void visit(struct round *round, unsigned place)
+static void visit(struct round *round, int fd, const struct tracked *tracked,
+                  const struct leave_entry *entry)
 {
-    struct tracked tracked;
-    const struct leave_entry *entry;
-    int fd, duplicate;
+    int duplicate = borrow(fd);
 
-    if (!track_at(place, &fd, &tracked))
-        return;
-    entry = leave_find(round->leave, &tracked);
-    if (!entry)
-        return;
-    duplicate = borrow(fd);
     if (duplicate < 0) {
         if (errno == EBADF)
-            track_forget(fd, tracked.cookie);
+            track_forget(fd, tracked->cookie);
         return;
     }
-    /* Cookie first: what is not ours is not even looked at. The duplicate lives for a microsecond. */
-    if (socket_cookie(duplicate) == tracked.cookie)
-        attend(round, duplicate, fd, &tracked, entry);
+    /* Cookie first: what is not ours is not even looked at. The duplicate lives for a microsecond.
+     */
+    if (socket_cookie(duplicate) == tracked->cookie)
+        attend(round, duplicate, fd, tracked, entry);
     else
-        track_forget(fd, tracked.cookie);
+        track_forget(fd, tracked->cookie);
     close(duplicate);
 }
 
-/* Endpoints that must be left: all their sockets. Others: a sample, round robin. */
+/* What is tracked at `place`, and what is to be done about its endpoint. NULL: nothing. */
+static const struct leave_entry *entry_at(const struct round *round, unsigned place, int *fd,
+                                          struct tracked *tracked)
+{
+    return track_at(place, fd, tracked) ? leave_find(round->leave, tracked) : NULL;
+}
+
+static bool is_urgent(const struct tracked *tracked, const struct leave_entry *entry)
+{
+    return entry->how == LEAVE_NOW || tracked->connecting;
+}
+
+/* Sockets of endpoints that must be left, and attempts under way: all. Others: a sample, round
+ * robin. */
 static void look_around(struct round *round)
 {
     unsigned places = track_places(), samples = 0;
+    const struct leave_entry *entry;
+    struct tracked tracked;
+    int fd;
 
     for (unsigned place = 0; place < places; place++) {
-        struct tracked tracked;
-        const struct leave_entry *entry;
-        int fd;
-
-        if (!track_at(place, &fd, &tracked))
-            continue;
-        entry = leave_find(round->leave, &tracked);
-        if (entry && (entry->how == LEAVE_NOW || tracked.connecting))
-            visit(round, place);
+        entry = entry_at(round, place, &fd, &tracked);
+        if (entry && is_urgent(&tracked, entry))
+            visit(round, fd, &tracked, entry);
     }
     for (unsigned i = 0; i < places && samples < SAMPLES_PER_TICK; i++) {
-        struct tracked tracked;
-        int fd;
-
         round->next_sample = round->next_sample + 1 < places ? round->next_sample + 1 : 0;
-        if (!track_at(round->next_sample, &fd, &tracked))
+        entry = entry_at(round, round->next_sample, &fd, &tracked);
+        if (!entry || is_urgent(&tracked, entry))
             continue;
         samples++;
-        visit(round, round->next_sample);
+        visit(round, fd, &tracked, entry);
     }
 }
 
@@ -233,9 +243,31 @@ static void sleep_until_rung(const struct segment *segment, uint32_t bell, uint3
         bell_wait(segment, bell, limit_ns ? limit_ns : TICK_MS * NS_PER_MS);
 }
 
+/* One look at everything. Returns how long to sleep, 0: until a bell rings. */
+static uint64_t round_once(struct round *round, const struct segment *segment,
+                           unsigned *quiet_ticks)
+{
+    *round = (struct round){
+        .segment = segment,
+        .leave = round->leave,
+        .now_ns = clock_boot_ns(),
+        .next_sample = round->next_sample,
+    };
+    for (int tries = 0; tries < READ_TRIES; tries++)
+        if (leave_read(round->leave, segment, round->now_ns))
+            break;
+    look_around(round);
+    tell(round);
+    *quiet_ticks = round->busy || round->waiting ? 0 : *quiet_ticks + 1;
+    if (round->second_look)
+        return SECOND_LOOK_MS * NS_PER_MS;
+    return *quiet_ticks < QUIET_TICKS ? TICK_MS * NS_PER_MS : 0;
+}
+
 void guard_run(void)
 {
     struct round round = {.leave = leave_new()};
+    const struct segment *before = NULL;
     unsigned quiet_ticks = 0;
     uint32_t bell = 0, kick = 0;
 
@@ -245,34 +277,25 @@ void guard_run(void)
     for (;;) {
         const struct segment *segment = shim_segment_in_force(CALLER_SOCKET);
         uint32_t bell_now, kick_now;
-        uint64_t limit_ns = 0;
+        uint64_t limit_ns;
 
         if (!segment)
             return;
         bell_now = bell_count(segment);
         kick_now = atomic_load_explicit(&kicks, memory_order_relaxed);
-        if (segment == round.segment && bell_now != bell)
+        if (segment == before && bell_now != bell)
             bell_wake(segment, 2);
         if (kick_now != kick || bell_now != bell)
             quiet_ticks = 0;
+        before = segment;
         bell = bell_now;
         kick = kick_now;
-        round = (struct round){
-            .segment = segment,
-            .leave = round.leave,
-            .now_ns = clock_boot_ns(),
-            .next_sample = round.next_sample,
-        };
-        for (int tries = 0; tries < READ_TRIES; tries++)
-            if (leave_read(round.leave, segment, round.now_ns))
-                break;
-        look_around(&round);
-        tell(&round);
-        quiet_ticks = round.busy || round.waiting ? 0 : quiet_ticks + 1;
-        if (round.second_look)
-            limit_ns = SECOND_LOOK_MS * NS_PER_MS;
-        else if (quiet_ticks < QUIET_TICKS)
-            limit_ns = TICK_MS * NS_PER_MS;
+        limit_ns = round_once(&round, segment, &quiet_ticks);
+        if (limit_ns == 0) {
+            atomic_store_explicit(&asleep, true, memory_order_seq_cst);
+            limit_ns = round_once(&round, segment, &quiet_ticks);
+        }
         sleep_until_rung(segment, bell, kick, limit_ns);
+        atomic_store_explicit(&asleep, false, memory_order_relaxed);
     }
 }

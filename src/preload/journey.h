@@ -26,6 +26,7 @@ struct journey {
     int nonblocking;       /* -1: not asked yet */
     uint32_t tried;        /* endpoints that failed in this call, or cannot be reached */
     uint32_t out_of_reach; /* endpoints that this socket's family cannot reach */
+    bool hung_up;          /* the endpoint took the connection and dropped it at once */
     bool lost;             /* the descriptor is not this socket any more */
     unsigned attempts;     /* endpoints tried so far, with repetition */
     unsigned calls;        /* real calls made so far */

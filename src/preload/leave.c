@@ -100,6 +100,5 @@ const struct leave_entry *leave_find(const struct leave *leave, const struct tra
 
 uint64_t leave_due_ns(const struct leave_entry *entry, const struct tracked *tracked)
 {
-    return entry->since_ns +
-           (entry->spread_ns ? hash_mix(tracked->cookie) % entry->spread_ns : 0);
+    return entry->since_ns + (entry->spread_ns ? hash_mix(tracked->cookie) % entry->spread_ns : 0);
 }

@@ -34,7 +34,7 @@ enum { LEAVE_MAX = 4096 };
 
 struct leave {
     uint32_t count;
-    bool any; /* some entry is not LEAVE_NOT, or has a max_age */
+    bool any;                     /* some entry is not LEAVE_NOT, or has a max_age */
     struct leave_entry entries[]; /* LEAVE_MAX */
 };
 
@@ -44,7 +44,8 @@ struct leave *leave_new(void);
 /* Fills the snapshot. False: the settings were changing; try again. */
 bool leave_read(struct leave *leave, const struct segment *segment, uint64_t now_ns);
 
-/* What is to be done about a tracked socket's endpoint; NULL: it is not in the settings any more. */
+/* What is to be done about a tracked socket's endpoint; NULL: it is not in the settings any more.
+ */
 const struct leave_entry *leave_find(const struct leave *leave, const struct tracked *tracked);
 
 /* When this socket is to be left by failback: the switch, plus its share of the spread. */

@@ -52,7 +52,8 @@ static void stand(const struct segment *segment, const char *secrets)
 
         if (lease_take(&self, clock_boot_ns())) {
             log_info("prober: holds the lease");
-            error = health_run(&self, secrets, &never);
+            error = health_run_ticking(&self, secrets, &never, shim_follow_file,
+                                       (void *)(uintptr_t)segment);
             log_info("prober: lease lost (error %d)", -error);
             if (error) {
                 lease_leave(&self);

@@ -8,7 +8,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "base/text.h"
 #include "preload/symbols.h"
 
 /* glibc's pthread_atfork() is a static wrapper of this; musl exports pthread_atfork() itself. */
@@ -60,16 +59,12 @@ bool process_is_ours(void)
     return atomic_load_explicit(owner, memory_order_relaxed) == getpid();
 }
 
-static bool in_signal_handler(void)
+static bool in_signal_handler(const sigset_t *blocked)
 {
-    sigset_t blocked;
-
-    if (sigprocmask(SIG_BLOCK, NULL, &blocked) != 0)
-        return true;
     for (int number = 1; number < NSIG; number++) {
         struct sigaction action;
 
-        if (number == SIGQUIT || sigismember(&blocked, number) != 1)
+        if (number == SIGQUIT || sigismember(blocked, number) != 1)
             continue;
         if (sigaction(number, NULL, &action) == 0 && action.sa_handler != SIG_DFL &&
             action.sa_handler != SIG_IGN)
@@ -78,31 +73,29 @@ static bool in_signal_handler(void)
     return false;
 }
 
-/* The number of seccomp filters that /proc tells of, -1 when it does not. */
+/* The number of seccomp filters that /proc tells of, -1 when it does not. Read bit by bit: the
+ * stack may be a signal handler's. */
 static long seccomp_filters(const char *path)
 {
-    char text[4096];
+    static const char label[] = "\nSeccomp_filters:\t";
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t length = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-    static const char label[] = "Seccomp_filters:";
+    size_t matched = 0;
+    ssize_t length;
+    long count = -1;
+    char text[256];
 
+    while (fd >= 0 && (length = read(fd, text, sizeof(text))) > 0)
+        for (const char *c = text; c < text + length; c++) {
+            if (label[matched])
+                matched = *c == label[matched] ? matched + 1 : *c == '\n';
+            else if (*c >= '0' && *c <= '9')
+                count = (count < 0 ? 0 : count * 10) + (*c - '0');
+            else
+                matched = 0;
+        }
     if (fd >= 0)
         close(fd);
-    if (length <= 0)
-        return -1;
-    text[length] = '\0';
-    for (char *line = text; *line; line++) {
-        if ((line == text || line[-1] == '\n') && text_starts(line, label)) {
-            long count = 0;
-
-            for (line += sizeof(label) - 1; *line == ' ' || *line == '\t'; line++)
-                ;
-            for (; *line >= '0' && *line <= '9'; line++)
-                count = count * 10 + (*line - '0');
-            return count;
-        }
-    }
-    return -1;
+    return count;
 }
 
 /* A container gives all its processes the same filters, which refuse and do not kill. */
@@ -114,8 +107,8 @@ static bool has_own_seccomp_filter(void)
     return own_count > 0 && own_count > first_count;
 }
 
-bool process_may_spawn(bool resolver_call)
+bool process_may_spawn(bool resolver_call, const sigset_t *blocked)
 {
-    return process_is_ours() && (resolver_call || !in_signal_handler()) &&
+    return process_is_ours() && (resolver_call || !in_signal_handler(blocked)) &&
            !has_own_seccomp_filter();
 }

@@ -8,6 +8,7 @@
 #ifndef PRELOAD_PROCESS_H
 #define PRELOAD_PROCESS_H
 
+#include <signal.h>
 #include <stdbool.h>
 
 /* For the constructor: marks this process; `in_child` runs in each fork() child. */
@@ -17,10 +18,10 @@ void process_arm(void (*in_child)(void));
 bool process_is_ours(void);
 
 /*
- * [hook] May this call start a child? Not from a signal handler (seen by a blocked signal that has
- * a handler; SIGQUIT apart, which the JVM blocks in every thread), and not under a seccomp filter
- * of the program's own, which could kill the child.
+ * [hook] May this call, which came with these signals blocked, start a child? Not from a signal
+ * handler (seen by a blocked signal that has a handler; SIGQUIT apart, which the JVM blocks in
+ * every thread), and not under a seccomp filter of the program's own, which could kill the child.
  */
-bool process_may_spawn(bool resolver_call);
+bool process_may_spawn(bool resolver_call, const sigset_t *blocked);
 
 #endif

@@ -6,6 +6,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "preload/background.h"
+#include "preload/guard.h"
 #include "preload/journey.h"
 #include "preload/process.h"
 #include "preload/route.h"
@@ -65,7 +67,7 @@ static bool travel(struct journey *journey)
     if (journey->calls == 0)
         return false;
     /* The socket is the program's again, as it was. */
-    if (!journey->lost)
+    if (!journey->cookie || try_is_still_ours(journey))
         socket_bound(journey->fd, journey->options, 0);
     return true;
 }
@@ -131,7 +133,8 @@ ssize_t steer(int fd, const struct attempt *attempt)
     if (!journey.options.is_tcp)
         goto pass_through;
     journey.ours = process_is_ours();
-    journey.no_native = journey.asked_v6_only = journey.v6_only = journey.lost = false;
+    journey.no_native = journey.asked_v6_only = journey.v6_only = false;
+    journey.lost = journey.hung_up = false;
     journey.nonblocking = -1;
     journey.tried = journey.out_of_reach = 0;
     journey.attempts = journey.calls = journey.rounds = 0;
@@ -139,6 +142,10 @@ ssize_t steer(int fd, const struct attempt *attempt)
     journey.error = 0;
     if (!travel(&journey))
         goto pass_through;
+    if (journey.ours) {
+        background_needed(segment, CALLER_SOCKET, journey.now_ns);
+        guard_kick();
+    }
     errno = journey.result < 0 ? journey.error : saved;
     return journey.result;
 

@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <sys/socket.h>
 
+#include "base/clock.h"
 #include "base/shared.h"
 #include "preload/real.h"
 
@@ -11,6 +12,7 @@
 #endif
 
 enum slot_state { EMPTY, CONNECTING, SETTLED };
+enum { LASTING_MS = 500 };
 enum { SHUT = 0x100 }; /* a flag beside the state */
 
 struct slot {
@@ -52,6 +54,17 @@ bool track_absent(int fd)
 
     return fd < 0 || (load_relaxed(&slot->state) & 0xff) == EMPTY ||
            (uint32_t)load_relaxed(&slot->where) != (uint32_t)fd;
+}
+
+bool track_follows(int fd, const struct tracked *what)
+{
+    const struct slot *slot = slot_of(fd);
+    uint64_t cookie = load_relaxed(&slot->cookie), state = load_relaxed(&slot->state);
+
+    return fd >= 0 && cookie != 0 && cookie != what->cookie && (state & 0xff) == SETTLED &&
+           load_relaxed(&slot->where) == where_pack(fd, what->service_slot, what->endpoint_slot) &&
+           state >> 48 == (what->generation & 0xffff) &&
+           what->started_ns - load_relaxed(&slot->started_ns) >= LASTING_MS * NS_PER_MS;
 }
 
 void track_begin(int fd, const struct tracked *what)

@@ -38,6 +38,12 @@ bool track_absent(int fd);
 /* A steered attempt begins. cookie 0 is not tracked. */
 void track_begin(int fd, const struct tracked *what);
 
+/*
+ * True when the socket that had number `fd` before was connected to the same endpoint, and for a
+ * second at least: `what` takes the place of a connection that was meant to last. A hint.
+ */
+bool track_follows(int fd, const struct tracked *what);
+
 /* What is known of `fd`, whose cookie is `cookie`; false: nothing. */
 bool track_find(int fd, uint64_t cookie, struct tracked *out);
 

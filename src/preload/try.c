@@ -1,6 +1,7 @@
 /* try: one endpoint, its addresses one after the other, and the record of what came of it. */
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -10,7 +11,11 @@
 #include "preload/route.h"
 #include "preload/track.h"
 
-#define AT_ONCE_NS (100 * NS_PER_MS)
+#define AT_ONCE_NS         (100 * NS_PER_MS)
+#define HANDSHAKE_LEAST_NS (10 * NS_PER_US)
+#define BLOCKED_NS         NS_PER_MS /* long enough for another thread to close the descriptor */
+
+enum { SECOND_LOOK_MS = 5 }; /* a hundredth of what "lasting" means to track_follows() */
 
 static void log_attempt(const struct journey *journey, unsigned index, const struct address *to,
                         uint64_t started_ns)
@@ -26,7 +31,8 @@ static void log_attempt(const struct journey *journey, unsigned index, const str
              (unsigned long long)((journey->now_ns - started_ns) / NS_PER_US));
 }
 
-static void begin_tracking(struct journey *journey, unsigned index, uint64_t started_ns)
+/* True: this connection takes the place of one to the same endpoint that was meant to last. */
+static bool begin_tracking(struct journey *journey, unsigned index, uint64_t started_ns)
 {
     const struct endpoint_brief *endpoint = &journey->service.endpoints[index];
     struct tracked tracked = {
@@ -37,8 +43,13 @@ static void begin_tracking(struct journey *journey, unsigned index, uint64_t sta
         .generation = endpoint->generation,
     };
 
-    if (journey->ours)
-        track_begin(journey->fd, &tracked);
+    bool follows;
+
+    if (!journey->ours)
+        return false;
+    follows = track_follows(journey->fd, &tracked);
+    track_begin(journey->fd, &tracked);
+    return follows;
 }
 
 /* The endpoint's attempt is decided; unless another thread's getsockopt() was told first. */
@@ -53,11 +64,16 @@ static void record(struct journey *journey, unsigned index, int error, uint64_t 
     service_report(&journey->service, index, error, journey->now_ns - started_ns, journey->now_ns);
 }
 
-/* Fast open: success was answered before the handshake. */
-static bool is_deferred(const struct journey *journey)
+/*
+ * Fast open: success was answered before the handshake, and therefore within moments; what took
+ * longer than that is not worth a system call.
+ */
+static bool is_deferred(const struct journey *journey, uint64_t took_ns)
 {
-    return (journey->attempt->flags & MSG_FASTOPEN || socket_connects_late(journey->fd)) &&
-           socket_state(journey->fd) != TCP_ESTABLISHED;
+    if (!(journey->attempt->flags & MSG_FASTOPEN) &&
+        (took_ns > HANDSHAKE_LEAST_NS || !socket_connects_late(journey->fd)))
+        return false;
+    return socket_state(journey->fd) != TCP_ESTABLISHED;
 }
 
 bool try_is_still_ours(struct journey *journey)
@@ -87,9 +103,30 @@ static bool refused_already(struct journey *journey, bool more_addresses)
  * connect() answers ECONNRESET only when this host shuts the socket under it: a RST to a SYN is
  * ECONNREFUSED. The program has cancelled its own call, and the endpoint is not to blame.
  */
-static bool was_cancelled(int error)
+static bool was_cancelled(const struct journey *journey)
 {
-    return error == ECONNRESET || error == EPIPE;
+    struct tracked tracked;
+
+    if (journey->hung_up || (journey->error != ECONNRESET && journey->error != EPIPE))
+        return false;
+    /* Unless it was our own guard: the endpoint is down, or its time was up. */
+    return !track_find(journey->fd, journey->cookie, &tracked) || !tracked.shut;
+}
+
+/*
+ * A dying server's kernel resets its connections before it closes the listening socket, and a quick
+ * client that connects anew in between is taken into a queue that nobody serves: it would lose a
+ * second connection within the same few milliseconds. So a connection that follows a lasting one is
+ * given that long to prove itself, if there is somewhere else to go.
+ */
+static bool hangs_up(struct journey *journey)
+{
+    struct pollfd poll_fd = {.fd = journey->fd, .events = POLLIN | POLLRDHUP};
+
+    return journey->attempts < journey->service.settings.retry.attempts &&
+           pick_other(journey, journey->tried, false) >= 0 &&
+           poll(&poll_fd, 1, SECOND_LOOK_MS) == 1 && poll_fd.revents & (POLLERR | POLLHUP) &&
+           try_is_still_ours(journey) && socket_state(journey->fd) == TCP_CLOSE;
 }
 
 /*
@@ -99,8 +136,10 @@ static bool was_cancelled(int error)
 static enum progress try_address(struct journey *journey, const struct address *to,
                                  uint64_t timeout_ns, bool more_addresses)
 {
+    uint64_t before_ns = journey->now_ns;
     union socket_address address;
     socklen_t length;
+    uint64_t started_ns = journey->now_ns;
 
     address_to_sockaddr(to, journey->family, &address, &length);
     /* A longer one than needed is as the program wrote it: the kernel may judge a socket of another
@@ -118,8 +157,10 @@ static enum progress try_address(struct journey *journey, const struct address *
 
     if (journey->result < 0 && journey->error != EINPROGRESS && journey->error != EINTR)
         return FAILED;
+    if (journey->now_ns - before_ns >= BLOCKED_NS && journey->cookie && !try_is_still_ours(journey))
+        return journey->result >= 0 ? CONNECTED : UNDECIDED;
     socket_bound(journey->fd, journey->options, journey->service.settings.connect.user_timeout_ns);
-    if (journey->result >= 0 && !is_deferred(journey))
+    if (journey->result >= 0 && !is_deferred(journey, journey->now_ns - started_ns))
         return CONNECTED;
     if (refused_already(journey, more_addresses)) {
         int error = socket_take_error(journey->fd);
@@ -135,7 +176,7 @@ bool try_worth_another(const struct journey *journey)
 {
     enum outcome outcome = outcome_of(journey->error);
 
-    return !journey->lost && outcome != OUTCOME_LOCAL && !was_cancelled(journey->error) &&
+    return !journey->lost && outcome != OUTCOME_LOCAL && !was_cancelled(journey) &&
            journey->service.settings.retry.errors & OUTCOME_BIT(outcome);
 }
 
@@ -148,9 +189,11 @@ enum progress try_endpoint(struct journey *journey, unsigned index)
     struct address addresses[ADDRESSES_MAX];
     unsigned count = pick_addresses(journey, index, addresses);
     uint64_t timeout_ns = journey->service.settings.connect.timeout_ns;
-    uint64_t started_ns = journey->now_ns, now_ns = started_ns;
+    uint64_t started_ns = journey->now_ns, now_ns;
     enum progress progress = OUT_OF_REACH;
+    bool follows = false;
 
+    journey->hung_up = false;
     journey->tried |= UINT32_C(1) << index;
     if (count == 0) {
         journey->out_of_reach |= UINT32_C(1) << index;
@@ -161,7 +204,7 @@ enum progress try_endpoint(struct journey *journey, unsigned index)
         count_up(&journey->service.endpoint_live[index]->steered);
     for (unsigned i = 0; i < count; i++) {
         now_ns = journey->now_ns;
-        begin_tracking(journey, index, now_ns);
+        follows = begin_tracking(journey, index, now_ns) || follows;
         progress =
             try_address(journey, &addresses[i], timeout_ns - (now_ns - started_ns), i + 1 < count);
         log_attempt(journey, index, &addresses[i], now_ns);
@@ -170,7 +213,15 @@ enum progress try_endpoint(struct journey *journey, unsigned index)
             journey->now_ns - started_ns >= timeout_ns)
             break;
     }
-    if (progress == CONNECTED || (progress == FAILED && !was_cancelled(journey->error)))
+    if (progress == CONNECTED && follows && hangs_up(journey)) {
+        socket_take_error(journey->fd);
+        journey->now_ns = clock_boot_ns();
+        journey->hung_up = true;
+        journey->result = -1;
+        journey->error = ECONNRESET;
+        progress = FAILED;
+    }
+    if (progress == CONNECTED || (progress == FAILED && !was_cancelled(journey)))
         record(journey, index, progress == FAILED ? journey->error : 0, started_ns);
     return progress;
 }

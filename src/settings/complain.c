@@ -14,7 +14,7 @@ static void printable(char out[static QUOTED_MAX + 4], const char *text)
 {
     size_t length = 0;
 
-    for (; text[length] && length < QUOTED_MAX; length++) {
+    for (; length < QUOTED_MAX && text[length]; length++) {
         unsigned char byte = (unsigned char)text[length];
         out[length] = byte < ' ' || byte == 0x7f ? '?' : text[length];
     }

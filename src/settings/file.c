@@ -68,7 +68,7 @@ static int read_all(int fd, struct file *file, char why[static FILE_WHY])
 
 int file_load(struct file *file, const char *path, char why[static FILE_WHY])
 {
-    struct stat found;
+    struct stat found = {0};
     int fd = open_checked(path, &found, why);
     int error;
 
@@ -101,7 +101,7 @@ void file_free(struct file *file)
 
 int file_check_secret(const char *path, char why[static FILE_WHY])
 {
-    struct stat found;
+    struct stat found = {0};
     int fd = open_checked(path, &found, why);
 
     if (fd < 0)

@@ -114,10 +114,8 @@ static void queue_leave(struct queue *queue)
     free(queue);
 }
 
-static void *work(void *argument)
+static void drain(struct queue *queue)
 {
-    struct queue *queue = argument;
-
     pthread_mutex_lock(&queue->lock);
     while (queue->next < queue->count) {
         struct item *item = &queue->items[queue->next++];
@@ -130,7 +128,12 @@ static void *work(void *argument)
         pthread_cond_signal(&queue->progress);
     }
     pthread_mutex_unlock(&queue->lock);
-    queue_leave(queue);
+}
+
+static void *work(void *argument)
+{
+    drain(argument);
+    queue_leave(argument);
     return NULL;
 }
 
@@ -144,7 +147,9 @@ static size_t start_threads(struct queue *queue)
         queue->users++;
         pthread_mutex_unlock(&queue->lock);
         if (pthread_create(&thread, NULL, work, queue) != 0) {
-            queue_leave(queue);
+            pthread_mutex_lock(&queue->lock);
+            queue->users--; /* not the last: the caller is another */
+            pthread_mutex_unlock(&queue->lock);
             break;
         }
         pthread_detach(thread);
@@ -184,10 +189,8 @@ void resolve(struct lookup *lookups, size_t count, uint64_t patience_ns)
         lookups[i].error = EAI_AGAIN;
     if (!queue)
         return;
-    if (start_threads(queue) == 0) {
-        queue->users++;
-        work(queue);
-    }
+    if (start_threads(queue) == 0)
+        drain(queue);
     pthread_mutex_lock(&queue->lock);
     await(queue, patience_ns);
     for (size_t i = 0; i < count; i++) {

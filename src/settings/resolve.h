@@ -16,8 +16,8 @@ struct lookup {
 };
 
 /*
- * Looks up all of them, in a few threads. What is not known after `patience_ns` is left as EAI_AGAIN, and
- * its thread to itself; 0: waits for all.
+ * Looks up all of them, in a few threads. What is not known after `patience_ns` is left as
+ * EAI_AGAIN, and its thread to itself; 0: waits for all.
  */
 void resolve(struct lookup *lookups, size_t count, uint64_t patience_ns);
 

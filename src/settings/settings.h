@@ -123,8 +123,8 @@ int settings_find(const char *explicit_path, char out[static PATH_TEXT]);
 /*
  * Resolves the endpoints' names and publishes. A name that does not resolve keeps the addresses
  * that the segment has; with none, the endpoint is published without address and reported. Messages
- * (one a line, for people) are handed to `say`. Names get `patience_ns` to resolve (0: as long as it
- * takes). 0 or -errno.
+ * (one a line, for people) are handed to `say`. Names get `patience_ns` to resolve (0: as long as
+ * it takes). 0 or -errno.
  */
 int settings_publish(const struct settings *settings, const struct place *place,
                      uint64_t patience_ns, enum publish_result *result,

@@ -26,6 +26,11 @@ void bell_wake(const struct segment *segment, int n)
     futex_wake(bell(segment), n);
 }
 
+const atomic_u32 *bell_word(const struct segment *segment)
+{
+    return bell(segment);
+}
+
 void bell_wait(const struct segment *segment, uint32_t seen, uint64_t timeout_ns)
 {
     futex_wait(bell(segment), seen, timeout_ns);

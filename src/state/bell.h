@@ -16,6 +16,8 @@
 uint32_t bell_count(const struct segment *segment);
 void bell_ring(const struct segment *segment);        /* +1, wakes one sleeper */
 void bell_wake(const struct segment *segment, int n); /* passes the word on */
+/* The futex itself, for who sleeps on more than one. */
+const atomic_u32 *bell_word(const struct segment *segment);
 /* Sleeps while the count is `seen`; 0 = no limit. May return early. */
 void bell_wait(const struct segment *segment, uint32_t seen, uint64_t timeout_ns);
 

@@ -14,9 +14,9 @@
 #include "state/history.h"
 
 /*
- * Under lease `epoch`: the health word (CAS; an older epoch changes nothing), then counters, history,
- * RTT, last error; a passed check is a half-open success of the breaker; on a change of health the
- * event, grace and the bell. Then decides. False: the epoch is no longer in force.
+ * Under lease `epoch`: the health word (CAS; an older epoch changes nothing), then counters,
+ * history, RTT, last error; a passed check is a half-open success of the breaker; on a change of
+ * health the event, grace and the bell. Then decides. False: the epoch is no longer in force.
  */
 bool checked_record(const struct service_view *service, uint32_t index, uint16_t epoch,
                     const struct check *check, uint64_t now_ns);

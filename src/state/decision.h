@@ -39,8 +39,9 @@ bool service_endpoint(const struct service_view *service, uint32_t index,
 enum service_mode service_mode(const struct service_view *service, uint64_t now_ns);
 
 /*
- * The last verdict on endpoint `index`, while it lasts: UNKNOWN when nobody has checked for 3 intervals
- * and a timeout (at least two leases: a silent prober is replaced by then), or checks are disabled.
+ * The last verdict on endpoint `index`, while it lasts: UNKNOWN when nobody has checked for 3
+ * intervals and a timeout (at least two leases: a silent prober is replaced by then), or checks are
+ * disabled.
  */
 enum health service_health(const struct service_view *service, uint32_t index, uint64_t now_ns);
 

@@ -86,7 +86,7 @@ struct bank {
     uint32_t only_count, skip_count;      /* programs { only skip } */
     uint32_t monitor;                     /* enum monitor: who may check the endpoints */
     uint32_t spare;
-    char path[PATH_TEXT];                 /* of the configuration file, absolute */
+    char path[PATH_TEXT]; /* of the configuration file, absolute */
     char instance[INSTANCE_TEXT];
     char zone[NAME_TEXT];
     char only[PROGRAMS_MAX][PROGRAM_TEXT];
@@ -119,7 +119,8 @@ struct endpoint_brief {
     uint32_t generation; /* of that slot */
     uint32_t weight_milli;
     uint32_t same_zone;
-    SHARED64 uint64_t health_lasts_ns; /* a verdict without a check for so long is none; 0: no checks */
+    SHARED64 uint64_t
+        health_lasts_ns; /* a verdict without a check for so long is none; 0: no checks */
 };
 
 struct endpoint_settings {
@@ -130,7 +131,7 @@ struct endpoint_settings {
     SHARED64 uint64_t health_lasts_ns; /* filled in by publishing */
     uint32_t address_count;
     uint32_t past_count;
-    struct health_rules health; /* the service's, overridden option by option */
+    struct health_rules health;              /* the service's, overridden option by option */
     struct address addresses[ADDRESSES_MAX]; /* resolved when published; with the port */
     struct address past[PAST_ADDRESSES_MAX];
 };
@@ -218,10 +219,10 @@ struct endpoint_live {
     SHARED64 atomic_u64 admin;          /* enum admin */
     SHARED64 atomic_u64 grace_until_ns; /* CLOCK_BOOTTIME */
     SHARED64 atomic_u64 since_ns;       /* CLOCK_BOOTTIME of the last change of health or breaker */
-    SHARED64 atomic_u64 last_error;     /* {errno or check_cause:16, CLOCK_REALTIME ms:48}: live.h */
-    SHARED64 atomic_u64 generation;     /* endpoints that have had this slot; 0 = never used */
-    SHARED64 atomic_u64 rtt_us;         /* EWMA of the checks */
-    SHARED64 atomic_u64 retired_ns;     /* CLOCK_BOOTTIME when its endpoint left the settings */
+    SHARED64 atomic_u64 last_error; /* {errno or check_cause:16, CLOCK_REALTIME ms:48}: live.h */
+    SHARED64 atomic_u64 generation; /* endpoints that have had this slot; 0 = never used */
+    SHARED64 atomic_u64 rtt_us;     /* EWMA of the checks */
+    SHARED64 atomic_u64 retired_ns; /* CLOCK_BOOTTIME when its endpoint left the settings */
     /* counters, each only ever added to */
     SHARED64 atomic_u64 connects[OUTCOME_COUNTED];
     SHARED64 atomic_u64 checks_ok;
@@ -229,9 +230,9 @@ struct endpoint_live {
     SHARED64 atomic_u64 steered; /* attempts sent here */
     struct breaker breaker;
     /* of the checks; written by the holder of the lease */
-    SHARED64 atomic_u64 checked_ns;     /* CLOCK_BOOTTIME of the last result */
-    SHARED64 atomic_u64 hinted_ns;      /* CLOCK_BOOTTIME of the last hint, by anyone */
-    SHARED64 atomic_u64 check_count;    /* position in `checks` */
+    SHARED64 atomic_u64 checked_ns;  /* CLOCK_BOOTTIME of the last result */
+    SHARED64 atomic_u64 hinted_ns;   /* CLOCK_BOOTTIME of the last hint, by anyone */
+    SHARED64 atomic_u64 check_count; /* position in `checks` */
     SHARED64 atomic_u64 check_spare[5];
     struct check_record checks[64];
 };
@@ -259,7 +260,8 @@ _Static_assert(sizeof(struct match_settings) % 8 == 0, "copied by words");
 _Static_assert(sizeof(struct ip_entry) % 8 == 0, "copied by words");
 _Static_assert(sizeof(struct bank) % 8 == 0, "copied by words");
 _Static_assert(sizeof(struct service_live) == 64, "a cache line");
-_Static_assert(sizeof(struct endpoint_live) == 64 + 64 + sizeof(struct breaker) + 64 + 1024, "lanes");
+_Static_assert(sizeof(struct endpoint_live) == 64 + 64 + sizeof(struct breaker) + 64 + 1024,
+               "lanes");
 _Static_assert(sizeof(struct event_slot) == 328, "same in every process");
 
 #endif

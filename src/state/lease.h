@@ -1,13 +1,13 @@
 /*
  * lease: which one process of the host checks the endpoints.
  *
- * A 64-bit word {epoch:32, class:8, 0:8, slot+1:16} taken by compare-and-swap. The slot, one of a small
- * table of contenders, holds {pid, pid namespace, start time, heartbeat}; the holder beats only its own,
- * so a holder that was stopped and resumed prolongs nobody's lease, and what it writes under the old
- * epoch is refused. Taken over at once when the robust futex word reports the holder's death (exit and
- * exec too), else when its heartbeat is older than LEASE_NS. A dedicated monitor (class PROCESS) takes
- * it from a thread. One deputy, a second such word, waits for the holder's death; everybody else
- * looks when it steers a connection (lease_wanted).
+ * A 64-bit word {epoch:32, class:8, 0:8, slot+1:16} taken by compare-and-swap. The slot, one of a
+ * small table of contenders, holds {pid, pid namespace, start time, heartbeat}; the holder beats
+ * only its own, so a holder that was stopped and resumed prolongs nobody's lease, and what it
+ * writes under the old epoch is refused. Taken over at once when the robust futex word reports the
+ * holder's death (exit and exec too), else when its heartbeat is older than LEASE_NS. A dedicated
+ * monitor (class PROCESS) takes it from a thread. One deputy, a second such word, waits for the
+ * holder's death; everybody else looks when it steers a connection (lease_wanted).
  */
 #ifndef STATE_LEASE_H
 #define STATE_LEASE_H

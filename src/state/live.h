@@ -5,8 +5,8 @@
  *   service.active   {epoch:32, 0:16, slot+1:16}; by CAS, epoch + 1 each time; slot+1 = 0: none.
  *   service.mode     {until_ms:48 (CLOCK_BOOTTIME, 0 = no end), mode:16}; 0: as configured. Last
  *                    writer wins: it is the operator.
- *   service.held     {generation:32, 0:16, slot+1:16} of the endpoint that the operator has switched to;
- *                    means something while the mode is RUNTIME_MANUAL. Stored before the mode.
+ *   service.held     {generation:32, 0:16, slot+1:16} of the endpoint that the operator has
+ * switched to; means something while the mode is RUNTIME_MANUAL. Stored before the mode.
  *   last_switch      {from+1:16, to+1:16, reason:16, epoch:16}, last_switch_ms {wall ms:48,
  * epoch:16}: written by the winner of the CAS on `active`; a reader believes them when the epochs
  * agree.

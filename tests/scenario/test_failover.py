@@ -1,6 +1,6 @@
 """The active endpoint dies under a real client; the client goes on with the next one."""
 
-import re
+import time
 
 import pytest
 
@@ -63,13 +63,8 @@ class Writer:
         return [line for line in self.said if line.startswith("error ")]
 
     def check_errors(self, refusals):
-        """
-        One error: the connection that died. A second one when the client was so quick that the
-        dying server's listener, which closes a moment later, took its new connection too.
-        """
-        refused = [line for line in self.errors if re.search("refused|error connect$", line, re.I)]
-        assert len(refused) <= refusals, self.errors
-        assert len(self.errors) - len(refused) <= 2, self.errors
+        """One error: the connection that died. A non-blocking client may be refused once more."""
+        assert len(self.errors) <= 1 + refusals, self.errors
 
 
 def start_writer(start_program, launch, name, config, *arguments):
@@ -85,6 +80,9 @@ def test_a_client_goes_on_with_the_next_endpoint(name, pair, launch, write_confi
     config = write_config(two_endpoints(pair))
     writer = start_writer(start_program, launch, name, config)
     writer.until("server east")
+    connected = time.monotonic()
+    # A client that connects anew within moments is not told from one that does so all the time.
+    lab.wait_for(lambda: time.monotonic() - connected > 0.6, "a lasting connection")
 
     east.kill()
     writer.until("server west")
@@ -171,7 +169,8 @@ def test_a_recovered_endpoint_is_used_again(pair, launch, write_config, start_pr
     changes = [event["to"] for event in lab.events(redisteer, config, "breaker")]
     assert changes[0] == "open" and changes[-1] == "closed"
     east.command("SET", "name", "stop")
-    assert program.wait(lab.PATIENCE) == 0
+    program.communicate(timeout=lab.PATIENCE)  # reads on: a full pipe would hold the program up
+    assert program.returncode == 0
 
 
 def test_an_endpoint_in_grace_is_not_used(pair, preload, write_config, redisteer):
