@@ -266,20 +266,21 @@ static uint64_t round_once(struct round *round, const struct segment *segment,
 
 void guard_run(void)
 {
-    struct round round = {.leave = leave_new()};
+    struct round round = {0};
     const struct segment *before = NULL;
     unsigned quiet_ticks = 0;
     uint32_t bell = 0, kick = 0;
 
     borrow_begin();
-    if (!round.leave)
-        return;
     for (;;) {
         const struct segment *segment = shim_segment_in_force(CALLER_SOCKET);
         uint32_t bell_now, kick_now;
         uint64_t limit_ns;
 
-        if (!segment)
+        /* A newer segment may have room for more endpoints; the few bytes of the old list stay. */
+        if (segment && (!round.leave || round.leave->limit < segment->endpoint_slots))
+            round.leave = leave_new(segment->endpoint_slots);
+        if (!segment || !round.leave)
             return;
         bell_now = bell_count(segment);
         kick_now = atomic_load_explicit(&kicks, memory_order_relaxed);

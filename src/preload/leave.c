@@ -10,12 +10,16 @@
 #include "state/decision.h"
 #include "state/live.h"
 
-struct leave *leave_new(void)
+struct leave *leave_new(uint32_t endpoints)
 {
-    size_t size = sizeof(struct leave) + LEAVE_MAX * sizeof(struct leave_entry);
-    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    size_t size = sizeof(struct leave) + endpoints * sizeof(struct leave_entry);
+    struct leave *leave =
+        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-    return memory == MAP_FAILED ? NULL : memory;
+    if (leave == MAP_FAILED)
+        return NULL;
+    leave->limit = endpoints;
+    return leave;
 }
 
 /* The endpoint that was left by the last failback or manual switch. */
@@ -56,7 +60,7 @@ static enum leave_how how_to_leave(const struct service_view *service, uint32_t 
 
 static void add_service(struct leave *leave, const struct service_view *service, uint64_t now_ns)
 {
-    for (uint32_t i = 0; i < service->count && leave->count < LEAVE_MAX; i++) {
+    for (uint32_t i = 0; i < service->count && leave->count < leave->limit; i++) {
         struct leave_entry *entry = &leave->entries[leave->count++];
 
         *entry = (struct leave_entry){

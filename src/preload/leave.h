@@ -30,16 +30,15 @@ struct leave_entry {
     uint64_t connect_timeout_ns;
 };
 
-enum { LEAVE_MAX = 4096 };
-
 struct leave {
+    uint32_t limit;
     uint32_t count;
     bool any;                     /* some entry is not LEAVE_NOT, or has a max_age */
-    struct leave_entry entries[]; /* LEAVE_MAX */
+    struct leave_entry entries[]; /* limit */
 };
 
-/* Memory for a snapshot, from mmap; NULL: none to be had. */
-struct leave *leave_new(void);
+/* Memory for a snapshot of as many endpoints, from mmap; NULL: none to be had. */
+struct leave *leave_new(uint32_t endpoints);
 
 /* Fills the snapshot. False: the settings were changing; try again. */
 bool leave_read(struct leave *leave, const struct segment *segment, uint64_t now_ns);
