@@ -19,7 +19,7 @@
 #include "state/lease.h"
 
 enum {
-    STACK_SIZE = 512 * 1024,
+    STACK_SIZE = 256 * 1024, /* twice that is a quarter of what a process may give us */
     STACK_LEAST =
         96 * 1024, /* below the first frame; less is left by a host with much static TLS */
     GUARD_PAGE = 4096,
