@@ -104,6 +104,7 @@ class World:
         self.cleanup.callback(shutil.rmtree, self.memory, ignore_errors=True)
         self.directory.chmod(0o755)  # servers and programs of other users pass through
         self.published = False
+        self.name_server = None
         self.count = 0
 
     def start(self):
@@ -127,6 +128,7 @@ class World:
             "127.0.0.1 localhost\n::1 localhost ip6-localhost\n"
             "127.0.0.9 redis.test redis.test. friend.test\n127.0.0.10 limping.test\n"
             "127.0.0.13 sixth.test\n127.0.0.14 stranger.test\n::1 stranger6.test\n"
+            "127.0.0.2 crowd.test\n127.0.0.3 crowd.test\n127.0.0.12 crowd.test\n"
         )
         self.names = self.directory / "nsswitch.conf"
         self.names.write_text("hosts: files\nservices: files\nprotocols: files\n")
@@ -226,16 +228,25 @@ service sixth {{
                               text=True, timeout=20)
         assert done.returncode == 0, done.stdout + done.stderr
 
+    def own_settings(self, directory, text):
+        """The variables of a program with settings of its own; nothing is published yet."""
+        config = pathlib.Path(directory) / "own.conf"
+        config.write_text(text)
+        return {"REDISTEER_CONFIG": str(config), "REDISTEER_RUNTIME_DIR": str(self.runtime())}
+
+    def endpoints(self, service, variables):
+        """A service's endpoints as `status` tells of them, by name."""
+        done = subprocess.run([COMMAND, "status", "--json"],
+                              env={"PATH": os.environ["PATH"], **variables}, capture_output=True,
+                              text=True, timeout=20)
+        services = {each["name"]: each for each in json.loads(done.stdout)["services"]}
+        return {each["name"]: each for each in services[service]["endpoints"]}
+
     def connects_of(self, service, endpoint):
         """Successful connections that the shared segment has counted."""
-        environment = {"PATH": os.environ["PATH"],
-                       "REDISTEER_RUNTIME_DIR": str(self.shared_runtime())}
-        done = subprocess.run([COMMAND, "status", "--json", "--config", self.config],
-                              env=environment, capture_output=True, text=True, timeout=20)
-        status = json.loads(done.stdout)
-        services = {each["name"]: each for each in status["services"]}
-        endpoints = {each["name"]: each for each in services[service]["endpoints"]}
-        return endpoints[endpoint]["connects"]["ok"]
+        shared = {"REDISTEER_CONFIG": str(self.config),
+                  "REDISTEER_RUNTIME_DIR": str(self.shared_runtime())}
+        return self.endpoints(service, shared)[endpoint]["connects"]["ok"]
 
     def segments(self, runtime):
         """Files of a runtime directory that hold a segment."""
@@ -331,12 +342,35 @@ service sixth {{
 
     def own_hosts(self):
         """A prefix: a mount namespace where names come from a file of ours."""
-        script = 'mount --bind "$0" /etc/hosts && mount --bind "$1" /etc/nsswitch.conf && shift && exec "$@"'
-        unshare = ["unshare", "-m"] if os.geteuid() == 0 else ["unshare", "-r", "-m"]
-        command = [*unshare, "sh", "-c", script, str(self.hosts), str(self.names)]
-        if subprocess.run(command + ["true"], capture_output=True).returncode != 0:
-            pytest.skip(SKIPPED + "no private mount namespace for /etc/hosts here")
-        return command
+        return mounting((self.hosts, "/etc/hosts"), (self.names, "/etc/nsswitch.conf"))
+
+    def silent_names(self):
+        """A prefix: a mount namespace where the only name server never answers."""
+        need_root()
+        resolver, names = self.directory / "resolv.conf", self.directory / "nsswitch-dns.conf"
+        if self.name_server is None:
+            own = "127.53.{}.{}".format(*divmod(os.getpid() & 0xffff, 256))
+            resolver.write_text(f"nameserver {own}\noptions timeout:2 attempts:1\n")
+            names.write_text("hosts: files dns\nservices: files\nprotocols: files\n")
+            try:
+                server = self.cleanup.enter_context(socket.socket(type=socket.SOCK_DGRAM))
+                server.bind((own, 53))
+                self.name_server = server
+            except OSError as error:
+                pytest.skip(SKIPPED + f"port 53 of {own} is not to be had: {error}")
+        return mounting((self.hosts, "/etc/hosts"), (names, "/etc/nsswitch.conf"),
+                        (resolver, "/etc/resolv.conf"))
+
+
+def mounting(*files):
+    """A prefix that runs a command with (file, place) mounted in a namespace of its own."""
+    mounts = "".join(f"mount --bind '{file}' {place} && " for file, place in files)
+    unshare = ["unshare", "-m"] if os.geteuid() == 0 else ["unshare", "-r", "-m"]
+    command = [*unshare, "sh", "-c", mounts + 'exec "$@"', "sh"]
+    done = subprocess.run(command + ["true"], capture_output=True, text=True)
+    if done.returncode != 0:
+        pytest.skip(SKIPPED + f"no private mount namespace here: {done.stderr.strip()}")
+    return command
 
 
 def need_library():

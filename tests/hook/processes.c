@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <netdb.h>
 #include <pthread.h>
 #include <sched.h>
@@ -270,6 +272,40 @@ HOOK_CASE(eight_descriptors_are_enough)
     say("connect with none left %d", (dup(STDIN_FILENO), connect_once()));
 }
 
+/* $HOOK_SPARE numbers are left for whatever the first connection needs. */
+HOOK_CASE(first_connection_with_few_descriptors_to_spare)
+{
+    struct rlimit few = {64, 64};
+    int spare = atoi(getenv("HOOK_SPARE")), fd, last = -1;
+    struct where cache = where("cache");
+    int connecting = tcp_socket(AF_INET, 0);
+    CHECK(setrlimit(RLIMIT_NOFILE, &few) == 0);
+    while ((fd = dup(STDIN_FILENO)) >= 0)
+        last = fd;
+    for (; spare > 0; spare--)
+        close(last--);
+    say_connect("connect", connecting, &cache.any, cache.size);
+    close(connecting);
+}
+
+/* A filter may kill whoever makes a call that its author did not think of: no child under it. */
+HOOK_CASE(first_connection_under_a_seccomp_filter)
+{
+    struct sock_filter allow = {.code = BPF_RET | BPF_K, .k = SECCOMP_RET_ALLOW};
+    struct sock_fprog filter = {.len = 1, .filter = &allow};
+    CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0)
+        SKIP("no seccomp filters here");
+    say("connect %d", connect_once());
+}
+
+/* A relative path is one from where the program was started. */
+HOOK_CASE(first_connection_after_a_change_of_directory)
+{
+    CHECK(chdir("/") == 0);
+    say("connect %d", connect_once());
+}
+
 /* ---- programs that close what they did not open ---- */
 
 static void close_by_range(void)
@@ -397,6 +433,9 @@ const struct hook_case hook_cases[] = {
     HOOK_ENTRY(program_with_no_new_privileges),
     HOOK_ENTRY(program_that_may_not_be_dumped),
     HOOK_ENTRY(eight_descriptors_are_enough),
+    HOOK_ENTRY(first_connection_with_few_descriptors_to_spare),
+    HOOK_ENTRY(first_connection_under_a_seccomp_filter),
+    HOOK_ENTRY(first_connection_after_a_change_of_directory),
     HOOK_ENTRY(close_range_of_everything),
     HOOK_ENTRY(closefrom_everything),
     HOOK_ENTRY(loop_that_closes_everything),

@@ -90,6 +90,12 @@ def test_connect_by_pointer_and_by_alias(world, condition):
 
 
 @everywhere
+def test_program_with_a_connect_of_its_own(world, condition):
+    """It calls __connect(), and is called once for each of its calls."""
+    world.same_as_kernel("own_connect", "connect_as_a_call_of_its_alias", condition)
+
+
+@everywhere
 def test_library_cannot_be_unloaded(world, condition):
     world.same_as_kernel("loading", "library_cannot_be_unloaded", condition)
 

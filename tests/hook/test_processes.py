@@ -81,6 +81,28 @@ def test_eight_descriptors_are_enough(world, condition):
     world.same_as_kernel("processes", "eight_descriptors_are_enough", condition)
 
 
+@pytest.mark.parametrize("spare", range(9))
+def test_complaints_about_a_bad_file_never_reach_the_programs_stderr(world, spare):
+    """Whatever number the publishing child still gets for its own stderr."""
+    world.same_as_kernel("processes", "first_connection_with_few_descriptors_to_spare",
+                         "broken_file", HOOK_SPARE=str(spare))
+
+
+@conditions("steered", "alone", "no_file")
+def test_no_child_is_started_under_a_seccomp_filter_of_the_programs_own(world, condition):
+    """So where nothing is published yet, nothing is steered."""
+    mode = "steered" if condition == "steered" else "kernel"
+    result = world.run("processes", "first_connection_under_a_seccomp_filter", condition,
+                       HOOK_MODE=mode)
+    assert result.passed().stdout == "connect 0\nresult: pass\n"
+
+
+@conditions("steered", "alone")
+def test_relative_configuration_is_where_the_program_was_started(world, condition):
+    world.same_as_kernel("processes", "first_connection_after_a_change_of_directory", condition,
+                         REDISTEER_CONFIG=os.path.join("..", world.config.name))
+
+
 @pytest.fixture
 def secure_program(world, tmp_path):
     """A program that is linked with the library, so that even the secure loader loads it."""
