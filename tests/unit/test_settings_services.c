@@ -58,8 +58,6 @@ static const struct settings_case cases[] = {
     {"web { listen = \"127.0.0.1:9379\" }\n",
      "1: web.listen is not available in this build: '127.0.0.1:9379'\n"},
     {OPEN "connect { rate = 1 }\n}\n", "4: connect.rate is not available in this build: '1'\n"},
-    {OPEN "connect { max_age = 1s }\n}\n",
-     "4: connect.max_age is not available in this build: '1s'\n"},
     {OPEN "failback { probe = ping }\n}\n",
      "4: failback.probe is not available in this build: 'ping'\n"},
     /* checks are judged though they are not available */
