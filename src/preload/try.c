@@ -105,12 +105,16 @@ static bool refused_already(struct journey *journey, bool more_addresses)
  */
 static bool was_cancelled(const struct journey *journey)
 {
+    return !journey->hung_up && (journey->error == ECONNRESET || journey->error == EPIPE);
+}
+
+/* Our own guard ended the attempt, because its time was up or the endpoint is down. */
+static bool guard_ended(const struct journey *journey)
+{
     struct tracked tracked;
 
-    if (journey->hung_up || (journey->error != ECONNRESET && journey->error != EPIPE))
-        return false;
-    /* Unless it was our own guard: the endpoint is down, or its time was up. */
-    return !track_find(journey->fd, journey->cookie, &tracked) || !tracked.shut;
+    return journey->error == ECONNRESET && journey->ours &&
+           track_find(journey->fd, journey->cookie, &tracked) && tracked.shut;
 }
 
 /*
@@ -155,8 +159,11 @@ static enum progress try_address(struct journey *journey, const struct address *
     journey->error = journey->result < 0 ? errno : 0;
     journey->now_ns = clock_boot_ns();
 
-    if (journey->result < 0 && journey->error != EINPROGRESS && journey->error != EINTR)
+    if (journey->result < 0 && journey->error != EINPROGRESS && journey->error != EINTR) {
+        if (guard_ended(journey))
+            journey->error = ETIMEDOUT;
         return FAILED;
+    }
     if (journey->now_ns - before_ns >= BLOCKED_NS && journey->cookie && !try_is_still_ours(journey))
         return journey->result >= 0 ? CONNECTED : UNDECIDED;
     socket_bound(journey->fd, journey->options, journey->service.settings.connect.user_timeout_ns);
