@@ -7,7 +7,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "preload/background.h"
-#include "preload/guard.h"
 #include "preload/journey.h"
 #include "preload/process.h"
 #include "preload/route.h"
@@ -140,12 +139,11 @@ ssize_t steer(int fd, const struct attempt *attempt)
     journey.attempts = journey.calls = journey.rounds = 0;
     journey.result = -1;
     journey.error = 0;
+    /* Before the attempt: the guard also ends one whose time is up. */
+    if (journey.ours)
+        background_needed(segment, CALLER_SOCKET, journey.now_ns);
     if (!travel(&journey))
         goto pass_through;
-    if (journey.ours) {
-        background_needed(segment, CALLER_SOCKET, journey.now_ns);
-        guard_kick();
-    }
     errno = journey.result < 0 ? journey.error : saved;
     return journey.result;
 

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "preload/avoid.h"
 #include "preload/describe.h"
+#include "preload/guard.h"
 #include "preload/journey.h"
 #include "preload/route.h"
 #include "preload/track.h"
@@ -49,6 +50,7 @@ static bool begin_tracking(struct journey *journey, unsigned index, uint64_t sta
         return false;
     follows = track_follows(journey->fd, &tracked);
     track_begin(journey->fd, &tracked);
+    guard_kick();
     return follows;
 }
 
