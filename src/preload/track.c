@@ -12,7 +12,7 @@
 #endif
 
 enum slot_state { EMPTY, CONNECTING, SETTLED };
-enum { LASTING_MS = 500 };
+enum { LASTING_MS = 250 };
 enum { SHUT = 0x100 }; /* a flag beside the state */
 
 struct slot {

@@ -39,8 +39,8 @@ bool track_absent(int fd);
 void track_begin(int fd, const struct tracked *what);
 
 /*
- * True when the socket that had number `fd` before was connected to the same endpoint, and for a
- * second at least: `what` takes the place of a connection that was meant to last. A hint.
+ * True when the socket that had number `fd` before was connected to the same endpoint, and for 250
+ * ms at least: `what` takes the place of a connection that was meant to last. A hint.
  */
 bool track_follows(int fd, const struct tracked *what);
 

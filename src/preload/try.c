@@ -16,7 +16,7 @@
 #define HANDSHAKE_LEAST_NS (10 * NS_PER_US)
 #define BLOCKED_NS         NS_PER_MS /* long enough for another thread to close the descriptor */
 
-enum { SECOND_LOOK_MS = 5 }; /* a hundredth of what "lasting" means to track_follows() */
+enum { SECOND_LOOK_MS = 5 }; /* a fiftieth of what "lasting" means to track_follows() */
 
 static void log_attempt(const struct journey *journey, unsigned index, const struct address *to,
                         uint64_t started_ns)

@@ -272,7 +272,7 @@ def kill_gap(bench):
         try:
             while program.stdout.readline() != "server east\n":
                 assert program.poll() is None, "the writer ended"
-            settle = time.monotonic() + 0.3  # so that its start is not the longest gap
+            settle = time.monotonic() + 1  # so that its start is not the longest gap
             while time.monotonic() < settle:
                 bench.west.command("PING")
             bench.east.kill()

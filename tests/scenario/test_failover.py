@@ -46,6 +46,15 @@ class Writer:
         assert len(self.errors) < 100, self.said[-3:]
         return line
 
+    def until_lasting(self, wanted):
+        """
+        The connection to `wanted` has lasted a while: a client that connects anew within moments is
+        not told from one that does so all the time, and may lose a second connection to a dying server.
+        """
+        self.until(wanted)
+        connected = time.monotonic()
+        lab.wait_for(lambda: time.monotonic() - connected > 0.6, "a lasting connection")
+
     def until(self, wanted):
         while self.read() != wanted:
             pass
@@ -79,10 +88,7 @@ def test_a_client_goes_on_with_the_next_endpoint(name, pair, launch, write_confi
     east, west = pair
     config = write_config(two_endpoints(pair))
     writer = start_writer(start_program, launch, name, config)
-    writer.until("server east")
-    connected = time.monotonic()
-    # A client that connects anew within moments is not told from one that does so all the time.
-    lab.wait_for(lambda: time.monotonic() - connected > 0.6, "a lasting connection")
+    writer.until_lasting("server east")
 
     east.kill()
     writer.until("server west")

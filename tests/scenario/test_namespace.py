@@ -67,7 +67,7 @@ def test_a_client_goes_on_when_the_refusal_arrives_later(name, far, preload, wri
         "east": east.address, "west": west.address}, lab.SLOW))
     argv = [*WRITERS[name][0](), "redis.test", "6379"] + ["5"] * (name == "redis-py-timeout")
     writer = Writer(start_program(argv, env=preload.environment(config)))
-    writer.until("server east")
+    writer.until_lasting("server east")
 
     east.kill()
     writer.until("server western")
