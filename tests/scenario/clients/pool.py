@@ -1,7 +1,7 @@
 """
 A program with a pool of connections: pool.py HOST PORT COUNT. For each line that it reads it does a GET
 of the key `name` on COUNT connections at once and prints the answers, or `error TEXT`; in between they
-are idle. With a second word, `sleep SECONDS`, one connection asks for DEBUG SLEEP and prints the reply.
+are idle. For the words `wait SECONDS`, one connection waits so long for a list that does not exist.
 """
 import sys
 
@@ -12,8 +12,8 @@ pool = redis.ConnectionPool(host=host, port=port, decode_responses=True)
 for line in sys.stdin:
     words = line.split()
     try:
-        if words[0] == "sleep":
-            print(redis.Redis(connection_pool=pool).execute_command("DEBUG", "SLEEP", words[1]),
+        if words[0] == "wait":
+            print(redis.Redis(connection_pool=pool).execute_command("BLPOP", "none", words[1]),
                   flush=True)
             continue
         held = [pool.get_connection("GET") for _ in range(count)]
