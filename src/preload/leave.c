@@ -68,7 +68,9 @@ static void add_service(struct leave *leave, const struct service_view *service,
             .generation = service->endpoints[i].generation & 0xffff,
             .service = service->index,
             .endpoint = i,
-            .spread_ns = service->settings.failover.spread_ns,
+            .spread_ns = service->settings.failover.existing == EXISTING_IDLE
+                             ? service->settings.failover.spread_ns
+                             : 0,
             .max_age_ns = service->settings.connect.max_age_ns,
             .connect_timeout_ns = service->settings.connect.timeout_ns,
         };
