@@ -98,11 +98,18 @@ static bool is_quiet(int duplicate, const struct tcp_info *info)
            in == 0 && out == 0;
 }
 
-/* A request that went out after the last answer came in and has none yet; or lost segments. */
+/*
+ * A request that went out after the last answer came in and has none yet; or lost segments. The
+ * clock of these ages is coarse: of a client that asks anew at once both are the same, as are those
+ * of one that is done. So equal ages count while they are fresh, which costs the latter one check.
+ */
 static bool is_suspicious(const struct tcp_info *info)
 {
-    return info->tcpi_retransmits > 0 || (info->tcpi_last_data_sent < info->tcpi_last_data_recv &&
-                                          info->tcpi_last_data_sent >= UNANSWERED_MS);
+    uint32_t sent = info->tcpi_last_data_sent, received = info->tcpi_last_data_recv;
+
+    return info->tcpi_retransmits > 0 ||
+           (sent >= UNANSWERED_MS &&
+            (sent < received || (sent == received && sent < UNANSWERED_MS + 2 * TICK_MS)));
 }
 
 static void hint(struct round *round, const struct leave_entry *entry)
