@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "preload/background.h"
 #include "preload/borrow.h"
 #include "preload/leave.h"
 #include "preload/real.h"
@@ -55,11 +56,12 @@ struct round {
     const struct segment *segment;
     struct leave *leave;
     uint64_t now_ns;
-    unsigned next_sample; /* place in the table, round robin */
-    unsigned shut;        /* sockets shut in this round */
-    bool second_look;     /* some were shut that may still be there */
-    bool waiting;         /* some are to be left later */
-    bool busy;            /* some showed traffic, or are connecting */
+    unsigned next_sample;           /* place in the table, round robin */
+    unsigned shut;                  /* sockets shut in this round */
+    const struct leave_entry *left; /* the endpoint of the last of them */
+    bool second_look;               /* some were shut that may still be there */
+    bool waiting;                   /* some are to be left later */
+    bool busy;                      /* some showed traffic, or are connecting */
 };
 
 static bool info_of(int fd, struct tcp_info *info)
@@ -138,6 +140,7 @@ static void attend(struct round *round, int duplicate, int fd, const struct trac
 
     if (entry->how == LEAVE_NOW) {
         shut(round, duplicate, fd, tracked);
+        round->left = entry;
         return;
     }
     if (!info_of(duplicate, &info))
@@ -219,12 +222,19 @@ static void look_around(struct round *round)
     }
 }
 
-static void tell(struct round *round)
+static void tell(const struct round *round)
 {
     struct event event = {.type = EVENT_SHUT};
+    struct service_settings service;
+    struct bank_view view;
 
     if (round->shut == 0)
         return;
+    if (round->left && bank_open(round->segment, &view) &&
+        bank_service(&view, round->left->service, &service) && bank_valid(&view)) {
+        text_copy(event.service, sizeof(event.service), service.name);
+        bank_slot_name(round->segment, round->left->endpoint_slot, event.endpoint);
+    }
     log_info("guard: %u connections shut", round->shut);
     text_format(event.detail, sizeof(event.detail), "%u connections of process %u", round->shut,
                 (unsigned)getpid());
@@ -291,8 +301,11 @@ void guard_run(void)
             return;
         bell_now = bell_count(segment);
         kick_now = atomic_load_explicit(&kicks, memory_order_relaxed);
-        if (segment == before && bell_now != bell)
+        if (segment == before && bell_now != bell) {
+            /* Before the word is passed on: a few who hear it are enough to fill a vacant post. */
+            background_needed(segment, CALLER_RESOLVER, clock_boot_ns());
             bell_wake(segment, 2);
+        }
         if (kick_now != kick || bell_now != bell)
             quiet_ticks = 0;
         before = segment;

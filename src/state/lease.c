@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "policy/verdict.h"
+#include "state/bell.h"
 #include "state/contender.h"
 #include "state/events.h"
 #include "state/futex.h"
@@ -282,6 +283,8 @@ bool lease_take(struct contender *self, uint64_t now_ns)
         vacate(self, &head->deputy, self->deputy_epoch);
     self->deputy_epoch = 0;
     tell(self, reason);
+    /* The deputy's post is vacant now, and those who could take it may all be asleep. */
+    bell_ring(self->segment);
     return lease_held(self);
 }
 
