@@ -82,7 +82,8 @@ class Redis:
             port = self.port if fixed else free_port(self.host)
             self.process = subprocess.Popen(
                 [*self.prefix, "redis-server", "--port", str(port), "--bind", self.host, "--save", "",
-                 "--protected-mode", "no", "--appendonly", "no", "--dir", str(self.directory), "--logfile", "redis.log"],
+                 "--protected-mode", "no", "--appendonly", "no",
+                 "--tcp-backlog", "4096", "--dir", str(self.directory), "--logfile", "redis.log"],
                 env=plain_environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL)
             self.port = port

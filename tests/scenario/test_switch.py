@@ -144,7 +144,8 @@ def test_a_held_endpoint_does_not_fail_back(pair, config, monitor, redisteer):
 def test_a_switch_closes_the_breaker_and_ends_grace(pair, write_config, preload, redisteer):
     east, west = pair
     config = write_config(lab.service("cache", ["redis.test"],
-                                      {"east": east.address, "west": west.address}, lab.SLOW))
+                                      {"east": east.address, "west": west.address},
+                                      lab.SLOW + " health { enabled = false }"))
     port = east.port
     east.kill()
     ask = [lab.PYTHON, "-c", "import redis; print(redis.Redis('redis.test').get('name').decode())"]
