@@ -145,7 +145,7 @@ def test_a_switch_closes_the_breaker_and_ends_grace(pair, write_config, preload,
     east, west = pair
     config = write_config(lab.service("cache", ["redis.test"],
                                       {"east": east.address, "west": west.address},
-                                      lab.SLOW + " health { enabled = false }"))
+                                      lab.SLOW))
     port = east.port
     east.kill()
     ask = [lab.PYTHON, "-c", "import redis; print(redis.Redis('redis.test').get('name').decode())"]
