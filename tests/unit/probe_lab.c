@@ -296,13 +296,16 @@ struct probe_target target_of(enum probe_kind kind, uint16_t port)
     return (struct probe_target){.addresses = {loopback(port)}, .address_count = 1, .kind = kind};
 }
 
+/* Each test is a process of its own, and its probes end with it. Seen by leak checkers. */
+enum { PROBES_MADE = 64 };
+static struct probe *volatile made[PROBES_MADE];
+static size_t made_count;
+
 struct probe *probe_new(const struct probe_target *target)
 {
-    static struct probe *made[64]; /* each test is a process, and its probes end with it */
-    static size_t count;
     struct probe *probe = malloc(probe_size());
 
-    made[count++ % 64] = probe;
+    made[made_count++ % PROBES_MADE] = probe;
     probe_init(probe, target);
     return probe;
 }
