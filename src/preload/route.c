@@ -9,13 +9,6 @@ enum {
     CHAIN_MAX = 8192, /* a corrupt chain may be a ring */
 };
 
-bool route_possible(const struct segment *segment, const struct address *destination)
-{
-    struct bank_view view;
-
-    return bank_open(segment, &view) && bank_ip_first(&view, destination) != 0;
-}
-
 static bool port_fits(const struct match_settings *match, uint16_t port)
 {
     return match->any_port || match->port == port;

@@ -16,9 +16,6 @@
 #include "state/bank.h"
 #include "state/decision.h"
 
-/* The first question, for every connect(): one hash probe. False: certainly not ours. */
-bool route_possible(const struct segment *segment, const struct address *destination);
-
 /* The service that `destination` means, copied out. */
 bool route_address(const struct segment *segment, const struct address *destination,
                    struct service_view *out);

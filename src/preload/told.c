@@ -27,16 +27,21 @@ static void report_seen(const struct service_view *service, unsigned index, int 
     service_report(service, index, error, error ? now - started_ns : 0, now);
 }
 
-static void settle(int fd, const struct tracked *tracked, int error)
+/* The settings of a tracked socket's endpoint; false: it is gone from them. */
+static bool find(const struct tracked *tracked, struct service_view *service, unsigned *index)
 {
     const struct segment *segment = shim_segment(CALLER_SOCKET);
+
+    return segment && route_slots(segment, tracked->service_slot, tracked->endpoint_slot,
+                                  tracked->generation, service, index);
+}
+
+static void settle(int fd, const struct tracked *tracked, int error)
+{
     struct service_view service;
     unsigned index;
 
-    if (!segment || !track_settle(fd, tracked->cookie))
-        return;
-    if (route_slots(segment, tracked->service_slot, tracked->endpoint_slot, tracked->generation,
-                    &service, &index))
+    if (track_settle(fd, tracked->cookie) && find(tracked, &service, &index))
         report_seen(&service, index, error, tracked->started_ns);
 }
 
@@ -54,15 +59,6 @@ void told_error(int fd, int error)
             settle(fd, &tracked, error);
     }
     errno = saved;
-}
-
-/* The settings of a tracked socket's endpoint; false: it is gone from them. */
-static bool find(const struct tracked *tracked, struct service_view *service, unsigned *index)
-{
-    const struct segment *segment = shim_segment(CALLER_SOCKET);
-
-    return segment && route_slots(segment, tracked->service_slot, tracked->endpoint_slot,
-                                  tracked->generation, service, index);
 }
 
 /*
