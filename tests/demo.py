@@ -1,7 +1,7 @@
 """
-The demonstration behind scripts/demo: two Redis servers, one program that writes without pause, the
-active server killed and brought back. Prints one line per second and a summary; exit status 0 when
-the failover and the way home were seen.
+The demonstration behind scripts/demo: two Redis servers, one program that writes without pause and has
+no timeout; the active server is frozen and thawed, then killed and brought back. Prints one line per
+second and a summary; exit status 0 when both failovers and both ways home were seen.
 """
 
 import json
@@ -22,12 +22,12 @@ CONFIG = """service cache {{
     endpoint east {{ address = {east}  weight = 1.0 }}
     endpoint west {{ address = {west}  weight = 0.5 }}
     breaker  {{ open = 2s  open_backoff = 1.0 }}
-    failback {{ grace = 3s }}                # short, so that you need not wait a minute
+    failback {{ grace = 3s  spread = 0s }}   # short, so that you need not wait a minute
 }}
 """
 
-# The program: nothing in it knows of redisteer. It opens a connection, writes for a fifth of a
-# second, opens the next one, as many a web request does; and it goes on after an error.
+# The program: nothing in it knows of redisteer. It opens a connection without any timeout, writes for
+# a fifth of a second, opens the next one, as many a web request does; and it goes on after an error.
 PROGRAM = r"""
 import sys, time
 import redis
@@ -129,9 +129,10 @@ class Demo:
         """One line of the table; the state that it shows."""
         self.listen()
         state = self.status()
-        east, west = (endpoint["breaker"] for endpoint in state["endpoints"])
-        self.say(f"{state['active'] or '-':8}{east:11}{west:11}{self.server or '-':6}"
-                 f"{self.writes - self.shown_writes:8}{self.gap_ms:10.1f} ms")
+        east, west = (f"{endpoint['health']}, {endpoint['breaker']}"
+                      for endpoint in state["endpoints"])
+        self.say(f"{state['active'] or '-':6}{east:20}{west:20}{self.server or '-':6}"
+                 f"{self.writes - self.shown_writes:7}{self.gap_ms:9.1f} ms")
         for text in self.told:
             print(f"{'':12}the program saw: {text}", flush=True)
         self.shown_writes, self.told, self.gap_ms = self.writes, [], 0.0
@@ -152,38 +153,56 @@ class Demo:
         raise AssertionError(f"{server} was not used within {at_most} s")
 
 
+def move(demo, what, act, server, at_least, at_most):
+    """Does something to east and watches where that leads: (pause in ms, errors) of the program."""
+    demo.say(f"------- {what}")
+    errors = demo.errors
+    act()
+    gap = demo.watch(server, at_least, at_most)
+    return gap, demo.errors - errors
+
+
+def signalled(server, number):
+    return lambda: server.process.send_signal(number)
+
+
 def show(demo):
     demo.begin()
     print(f"""Two Redis servers: east ({demo.east.address}) is preferred to west ({demo.west.address}).
-One ordinary redis-py program under LD_PRELOAD=libredisteer.so. It knows one name: redis.demo:6379.
+One ordinary redis-py program under LD_PRELOAD=libredisteer.so, without any timeout. It knows one name:
+redis.demo:6379.
 
-           active  breakers of           the program
-    time   now     east       west       uses    writes  longest pause""")
+                 health and breaker of                   the program
+    time   now   east                west                uses   writes  longest pause""")
     lab.wait_for(lambda: demo.listen() or demo.server == "east", "the program to write to east")
     demo.watch("east", 3, 5)
 
-    demo.say("------- kill -9 of east")
-    errors = demo.errors
-    demo.east.kill()
-    gap = demo.watch("west", 4, 6)
-    errors = demo.errors - errors
+    frozen = move(demo, "kill -STOP of east: it still accepts, and never answers",
+                  signalled(demo.east, signal.SIGSTOP), "west", 3, 6)
+    thawed = move(demo, "kill -CONT of east", signalled(demo.east, signal.SIGCONT), "east", 3, 9)
+    killed = move(demo, "kill -9 of east", demo.east.kill, "west", 3, 6)
+    home = move(demo, "east is started again", demo.east.start, "east", 3, 10)
 
-    demo.say("------- east is started again")
-    home_errors = demo.errors
-    demo.east.start()
-    home_gap = demo.watch("east", 5, 10)
-    home_errors = demo.errors - home_errors
-
-    moves = [(event["from"], event["to"]) for event in demo.events()
+    moves = [(event["type"], event["from"], event["to"]) for event in demo.events()
              if event["type"] in ("failover", "failback")]
-    if moves != [("east", "west"), ("west", "east")]:
+    if moves != [("failover", "east", "west"), ("failback", "west", "east")] * 2:
         raise AssertionError(f"other moves than expected: {moves}")
-    if errors > 2 or home_errors:
-        raise AssertionError(f"too many errors: {errors} at the kill, {home_errors} on the way home")
+    if not demo.status()["endpoints"][0]["checks_failed"]:
+        raise AssertionError("no health check failed")
+    if frozen[1] > 2 or killed[1] > 2 or thawed[1] or home[1]:
+        raise AssertionError(f"too many errors: {frozen[1]} at the freeze, {killed[1]} at the kill, "
+                             f"{thawed[1]} and {home[1]} on the ways home")
     print(f"""
-Failover, east to west:  the program paused for {gap:.1f} ms and saw {errors} error{'s'[:errors != 1]}.
-Way home, west to east:  by trial connections (half-open breaker), {home_gap:.1f} ms, no error.
+East frozen:   health checks found it and the blocked call was ended; the program paused for
+               {frozen[0]:.0f} ms and saw {told(frozen[1])}.
+East killed:   it paused for {killed[0]:.1f} ms and saw {told(killed[1])}.
+Ways home:     when the checks had passed and the grace period was over; {thawed[0]:.1f} ms and {home[0]:.1f} ms,
+               no error.
 {demo.writes} writes. The program was not changed, not restarted, and talked to Redis directly.""")
+
+
+def told(errors):
+    return f"{errors} error{'s'[:errors != 1]}"
 
 
 def main():

@@ -27,6 +27,11 @@ uint64_t clock_wall_ns(void)
     return read_clock(CLOCK_REALTIME);
 }
 
+uint64_t clock_monotonic_ns(void)
+{
+    return read_clock(CLOCK_MONOTONIC);
+}
+
 uint64_t clock_coarse_ns(void)
 {
     return read_clock(CLOCK_MONOTONIC_COARSE);

@@ -21,6 +21,9 @@ uint64_t clock_wall_ns(void);
 enum { CLOCK_TEXT = 32 };
 const char *clock_format_wall(uint64_t wall_ns, char out[static CLOCK_TEXT]);
 
+/* CLOCK_MONOTONIC: what futexes count in. */
+uint64_t clock_monotonic_ns(void);
+
 /* CLOCK_MONOTONIC_COARSE: a few ns to read, a tick (1-10 ms) of resolution; for rate limits. */
 uint64_t clock_coarse_ns(void);
 

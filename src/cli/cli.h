@@ -62,16 +62,21 @@ void help_command(const struct command *command);
 int command_run(const struct invocation *invocation);
 int command_check(const struct invocation *invocation);
 int command_status(const struct invocation *invocation);
+int command_monitor(const struct invocation *invocation);
 int command_events(const struct invocation *invocation);
 int command_explain(const struct invocation *invocation);
 int command_endpoint(const struct invocation *invocation);
 int command_mode(const struct invocation *invocation); /* off, observe, on */
+int command_switch(const struct invocation *invocation);
+int command_auto(const struct invocation *invocation);
 int command_reload(const struct invocation *invocation);
 int command_publish(const struct invocation *invocation);
 
 /* Indexes of struct invocation.given, in the order of the lists in commands.c. */
 enum { RUN_FAIL_OPEN };
-enum { STATUS_JSON, STATUS_WATCH, STATUS_CHECK };
+enum { STATUS_JSON, STATUS_WATCH, STATUS_CHECK, STATUS_HISTORY };
+enum { MONITOR_DETACH };
+enum { SWITCH_FOR, SWITCH_FORCE };
 enum { EVENTS_FOLLOW, EVENTS_JSON, EVENTS_SINCE };
 enum { PUBLISH_RUNTIME_DIR };
 

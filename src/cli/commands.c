@@ -12,6 +12,18 @@ static const struct command_option status_options[] = {
     [STATUS_JSON] = {"json", NULL, "one JSON object"},
     [STATUS_WATCH] = {"watch", NULL, "refresh every second until interrupted"},
     [STATUS_CHECK] = {"check", NULL, "exit 1 unless every service has an eligible endpoint"},
+    [STATUS_HISTORY] = {"history", NULL, "with the last health checks of each endpoint"},
+    {0},
+};
+
+static const struct command_option monitor_options[] = {
+    [MONITOR_DETACH] = {"detach", NULL, "return once it runs and holds the lease"},
+    {0},
+};
+
+static const struct command_option switch_options[] = {
+    [SWITCH_FOR] = {"for", "T", "only for that long, such as 10m"},
+    [SWITCH_FORCE] = {"force", NULL, "without checking ENDPOINT first"},
     {0},
 };
 
@@ -33,8 +45,10 @@ const struct command commands[] = {
      false},
     {"check", "[FILE]", "say what the configuration file means, or what is wrong with it",
      command_check, NULL, 0, 1, false},
-    {"status", "[--json] [--watch] [--check]", "show services, endpoints and their state",
-     command_status, status_options, 0, 0, false},
+    {"status", "[--json] [--watch] [--check] [--history]",
+     "show services, endpoints and their state", command_status, status_options, 0, 0, false},
+    {"monitor", "[--detach]", "check the endpoints of this host, instead of a program's thread",
+     command_monitor, monitor_options, 0, 0, false},
     {"events", "[--follow] [--json] [--since T]",
      "show what happened: failovers, breakers, changes", command_events, events_options, 0, 0,
      false},
@@ -42,6 +56,9 @@ const struct command commands[] = {
      NULL, 1, 1, false},
     {"endpoint", "SERVICE", "print where a new connection goes now", command_endpoint, NULL, 1, 1,
      false},
+    {"switch", "[--for T] [--force] SERVICE ENDPOINT",
+     "send new connections of SERVICE to ENDPOINT", command_switch, switch_options, 2, 2, false},
+    {"auto", "SERVICE", "end a switch: redisteer chooses again", command_auto, NULL, 1, 1, false},
     {"off", "SERVICE", "stop steering SERVICE; running programs follow at once", command_mode, NULL,
      1, 1, false},
     {"observe", "SERVICE", "decide and count for SERVICE, but change no connection", command_mode,

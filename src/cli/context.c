@@ -109,7 +109,7 @@ void context_close(struct published *published)
     segment_detach(&published->segment);
 }
 
-static void print_complaints(const char *config, const struct complaints *complaints)
+void context_complain(const char *config, const struct complaints *complaints)
 {
     for (size_t i = 0; i < complaints->count; i++) {
         if (complaints->list[i].line > 0)
@@ -125,7 +125,7 @@ int context_load(const char *config, struct settings **settings)
     struct complaints complaints = {0};
     int error = settings_load(config, settings, &complaints);
 
-    print_complaints(config, &complaints);
+    context_complain(config, &complaints);
     if (error == 0)
         return STATUS_DONE;
     if (complaints.count == 0)

@@ -38,6 +38,8 @@ void context_close(struct published *published);
 
 /* The file, understood, or its complaints on stderr. Ends with settings_free(). */
 int context_load(const char *config, struct settings **settings);
+/* "file:line: text" on stderr, one a line. */
+void context_complain(const char *config, const struct complaints *complaints);
 
 int context_publish(const struct context *context, const struct settings *settings,
                     uint64_t patience_ns, enum publish_result *result);

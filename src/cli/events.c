@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/text.h"
 #include "cli/context.h"
+#include "cli/event_text.h"
 #include "cli/screen.h"
 #include "cli/when.h"
 #include "state/events.h"
@@ -23,20 +23,10 @@ struct reader {
 
 static void print_text(const struct event *event)
 {
-    /* "cache/east", but not where "-> east" follows. */
-    bool endpoint = event->endpoint[0] != '\0' && !text_equal(event->endpoint, event->to);
     char when[WHEN_TEXT];
 
-    printf("%s %s%s%s %s", when_format(event->wall_ns, when),
-           event->service[0] != '\0' ? event->service : "-", endpoint ? "/" : "",
-           endpoint ? event->endpoint : "", event_type_name(event->type));
-    if (event->from[0] != '\0' || event->to[0] != '\0')
-        printf(" %s -> %s", event->from[0] != '\0' ? event->from : "-",
-               event->to[0] != '\0' ? event->to : "-");
-    if (event->reason[0] != '\0' && event->detail[0] != '\0')
-        printf(" (%s: %s)", event->reason, event->detail);
-    else if (event->reason[0] != '\0' || event->detail[0] != '\0')
-        printf(" (%s%s)", event->reason, event->detail);
+    printf("%s ", when_format(event->wall_ns, when));
+    event_text(event, stdout);
     putchar('\n');
 }
 

@@ -42,7 +42,7 @@ static void write_event(const struct published *published, const struct service_
     struct event event = {.type = EVENT_ADMIN};
 
     text_copy(event.service, sizeof event.service, row->view.settings.name);
-    text_copy(event.from, sizeof event.from, mode_name(row->mode));
+    text_copy(event.from, sizeof event.from, row_mode_name(row));
     text_copy(event.to, sizeof event.to, mode_name(mode));
     text_copy(event.reason, sizeof event.reason, "manual");
     text_format(event.detail, sizeof event.detail, "by user %u", (unsigned)getuid());
@@ -58,6 +58,7 @@ static int set(const struct published *published, const struct service_row *row,
         [MODE_OFF] = "connections go where the program says",
     };
     const struct service_settings *settings = &row->view.settings;
+    bool changed = mode != row->mode || row->manual;
 
     if (!published->segment.writable) {
         say("not allowed to change the state of '%s'", settings->name);
@@ -65,9 +66,9 @@ static int set(const struct published *published, const struct service_row *row,
     }
     /* Alone with its meaning: no other word depends on it. */
     store_relaxed(&row->view.live->mode, runtime_mode_pack(runtime_mode(mode, settings->mode), 0));
-    if (mode != row->mode)
+    if (changed)
         write_event(published, row, mode);
-    printf("%s: %s%s (%s)\n", settings->name, mode == row->mode ? "already " : "", mode_name(mode),
+    printf("%s: %s%s (%s)\n", settings->name, changed ? "" : "already ", mode_name(mode),
            meaning[mode]);
     if (mode != (enum service_mode)settings->mode && settings->mode < mode_words.count)
         printf("kept until you say otherwise; the file, unchanged, says mode = %s\n",

@@ -13,6 +13,7 @@
 #include "cli/nearest.h"
 #include "settings/words.h"
 #include "state/bank.h"
+#include "state/live.h"
 
 enum { TRIES = 100 };
 
@@ -48,9 +49,22 @@ static bool read_service(const struct bank_view *view, uint32_t index, struct se
     return true;
 }
 
+static void judge_hold(const struct overview *overview, struct service_row *row)
+{
+    uint64_t until_ms;
+
+    runtime_mode_unpack(load_relaxed(&row->view.live->mode), &until_ms);
+    row->manual =
+        row->mode == MODE_STEER && service_held(row->view.live, overview->now_ns).slot != NO_SLOT;
+    row->manual_until_wall_ns = 0;
+    if (row->manual && until_ms != 0)
+        row->manual_until_wall_ns = overview->wall_ns + until_ms * NS_PER_MS - overview->now_ns;
+}
+
 static void judge(struct overview *overview, struct service_row *row)
 {
     row->mode = service_mode(&row->view, overview->now_ns);
+    judge_hold(overview, row);
     row->active = service_candidates(&row->view, row->candidates, overview->now_ns);
     row->choice = service_choice(&row->view, overview->now_ns);
 }
@@ -70,6 +84,7 @@ static int read_once(const struct segment *segment, struct overview *overview)
     bank_front(&view, &overview->front);
     overview->now_ns = clock_boot_ns();
     overview->wall_ns = clock_wall_ns();
+    overview->led = lease_holder(segment, overview->now_ns, &overview->leader);
     for (uint32_t i = 0; whole && i < overview->count; i++)
         whole = read_service(&view, i, &overview->services[i]);
     if (!whole || !bank_valid(&view))
@@ -213,6 +228,23 @@ struct service_row *overview_service(const struct overview *overview, const char
     return NULL;
 }
 
+int row_endpoint(const struct service_row *row, const char *name)
+{
+    struct nearest nearest = nearest_to(name);
+
+    for (uint32_t i = 0; i < row->view.count; i++) {
+        if (text_equal(row->labels[i].name, name))
+            return (int)i;
+        nearest_offer(&nearest, row->labels[i].name);
+    }
+    if (nearest_found(&nearest) != NULL)
+        say("no such endpoint of '%s': '%s'; did you mean '%s'?", row->view.settings.name, name,
+            nearest_found(&nearest));
+    else
+        say("no such endpoint of '%s': '%s'", row->view.settings.name, name);
+    return -1;
+}
+
 bool overview_resolved(const struct overview *overview)
 {
     for (size_t i = 0; i < overview->count; i++)
@@ -245,6 +277,11 @@ const char *row_slot_name(const struct service_row *row, uint32_t slot)
     return NULL;
 }
 
+const char *row_mode_name(const struct service_row *row)
+{
+    return row->manual ? "manual" : mode_name(row->mode);
+}
+
 const char *mode_name(enum service_mode mode)
 {
     switch (mode) {
@@ -256,6 +293,11 @@ const char *mode_name(enum service_mode mode)
         break;
     }
     return "auto";
+}
+
+const char *leader_kind(const struct lease_holder *leader)
+{
+    return leader->class == LEASE_PROCESS ? "process" : "thread";
 }
 
 const char *health_name(enum health health)

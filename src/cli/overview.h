@@ -12,6 +12,7 @@
 #include "policy/choose.h"
 #include "settings/settings.h"
 #include "state/decision.h"
+#include "state/lease.h"
 
 struct service_row {
     struct service_view view; /* view.live is NULL when the file was read instead of a segment */
@@ -20,7 +21,9 @@ struct service_row {
     char addresses[ENDPOINTS_MAX][ADDRESS_HOST_TEXT + 8]; /* as configured, with the port */
     uint32_t match_count;
     struct match_settings matches[MATCHES_MAX];
-    enum service_mode mode; /* in force */
+    enum service_mode mode;        /* in force */
+    bool manual;                   /* the operator has switched to an endpoint */
+    uint64_t manual_until_wall_ns; /* 0 = no end */
     struct candidate candidates[ENDPOINTS_MAX];
     int active;           /* index, or -1: no connection has been made yet */
     struct choice choice; /* of a new connection, now */
@@ -30,6 +33,8 @@ struct overview {
     struct bank front;
     uint64_t now_ns;  /* CLOCK_BOOTTIME */
     uint64_t wall_ns; /* the same moment for people */
+    bool led;         /* somebody holds the lease: */
+    struct lease_holder leader;
     size_t count;
     struct service_row *services;
 };
@@ -47,6 +52,9 @@ void overview_free(struct overview *overview); /* NULL is allowed */
  */
 struct service_row *overview_service(const struct overview *overview, const char *name);
 
+/* Index of the endpoint of that name, or -1: there is none, which has then been said. */
+int row_endpoint(const struct service_row *row, const char *name);
+
 /* True when every endpoint's name had an address when it was published. */
 bool overview_resolved(const struct overview *overview);
 
@@ -62,9 +70,12 @@ const char *row_active_name(const struct service_row *row);
 /* The name of the endpoint that has live slot `slot`; NULL when it is not (or no more) there. */
 const char *row_slot_name(const struct service_row *row, uint32_t slot);
 
-const char *mode_name(enum service_mode mode);     /* auto | observe | off: as people set it */
-const char *health_name(enum health health);       /* healthy | unhealthy | unknown */
-const char *admin_name(enum admin admin);          /* ready | drain | maint */
-const char *strategy_name(enum strategy strategy); /* as in the file */
+const char *row_mode_name(const struct service_row *row); /* auto | manual | observe | off */
+
+const char *mode_name(enum service_mode mode); /* auto | observe | off: as people set it */
+const char *leader_kind(const struct lease_holder *leader); /* thread | process */
+const char *health_name(enum health health);                /* healthy | unhealthy | unknown */
+const char *admin_name(enum admin admin);                   /* ready | drain | maint */
+const char *strategy_name(enum strategy strategy);          /* as in the file */
 
 #endif

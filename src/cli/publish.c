@@ -10,7 +10,9 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "cli/context.h"
+#include "state/events.h"
 
 #define PATIENCE_NS (300 * NS_PER_MS)
 
@@ -27,10 +29,27 @@ static void complain_to_log(void)
     close(fd);
 }
 
+/* Whoever looks at the running settings should know that the file has moved on without them. */
+static void tell_bad_file(const struct place *place, const struct complaints *complaints)
+{
+    struct event event = {.type = EVENT_CONFIG};
+    struct segment segment;
+    const char *why;
+
+    if (complaints->count == 0 || segment_attach(&segment, place, &why) != 0)
+        return;
+    text_copy(event.reason, sizeof event.reason, "bad file");
+    text_format(event.detail, sizeof event.detail, "line %u: %s", complaints->list[0].line,
+                complaints->list[0].text);
+    event_write(&segment, &event);
+    segment_detach(&segment);
+}
+
 int command_publish(const struct invocation *invocation)
 {
     struct context context;
     struct settings *settings = NULL;
+    struct complaints complaints = {0};
     struct file_stamp
         stamp; /* taken before reading: a file that changes meanwhile is tried again */
     enum publish_result result;
@@ -42,11 +61,15 @@ int command_publish(const struct invocation *invocation)
     if (status != STATUS_DONE)
         return status;
     there = file_stamp_read(context.config, &stamp) == 0;
-    status = context_load(context.config, &settings);
+    if (settings_load(context.config, &settings, &complaints) != 0)
+        status = STATUS_USAGE;
+    context_complain(context.config, &complaints);
     if (status == STATUS_DONE)
         status = context_publish(&context, settings, PATIENCE_NS, &result);
-    if (status == STATUS_USAGE && there)
+    if (status == STATUS_USAGE && there) {
         publish_mark_failed(&context.place, &stamp);
+        tell_bad_file(&context.place, &complaints);
+    }
     settings_free(settings);
     return status;
 }

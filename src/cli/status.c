@@ -51,6 +51,7 @@ static int show(const struct invocation *invocation, const struct context *conte
 {
     struct published published;
     struct connections connections;
+    bool history = invocation->given[STATUS_HISTORY] != NULL;
     int error, status = context_open(context, &published);
 
     if (status != STATUS_DONE)
@@ -59,8 +60,8 @@ static int show(const struct invocation *invocation, const struct context *conte
     if (error != 0)
         say("cannot count connections: %s", strerror(-error));
     if (invocation->given[STATUS_JSON] == NULL)
-        status_text(published.overview, &connections, out, colours);
-    else if (status_json(published.overview, &connections, out) != 0)
+        status_text(published.overview, &connections, history, out, colours);
+    else if (status_json(published.overview, &connections, history, out) != 0)
         status = STATUS_FAILED;
     if (status == STATUS_DONE && invocation->given[STATUS_CHECK] != NULL)
         status = judge(published.overview);

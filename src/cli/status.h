@@ -14,10 +14,12 @@ bool status_config_changed(const struct overview *overview);
 uint64_t status_connections(const struct endpoint_settings *endpoint,
                             const struct connections *connections);
 
-void status_text(const struct overview *overview, const struct connections *connections, FILE *out,
-                 bool colours);
+/* `history`: with the last checks of each endpoint. */
+void status_text(const struct overview *overview, const struct connections *connections,
+                 bool history, FILE *out, bool colours);
 
 /* One object and a newline. 0 or -ENOMEM. */
-int status_json(const struct overview *overview, const struct connections *connections, FILE *out);
+int status_json(const struct overview *overview, const struct connections *connections,
+                bool history, FILE *out);
 
 #endif

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/shared.h"
 #include "cli/when.h"
+#include "state/checked.h"
 #include "state/live.h"
 
 static json_t *text_or_null(const char *text)
@@ -18,6 +19,11 @@ static json_t *text_or_null(const char *text)
 static json_t *number(uint64_t value)
 {
     return json_integer((json_int_t)value);
+}
+
+static json_t *number_or_null(uint64_t value)
+{
+    return value == 0 ? json_null() : number(value);
 }
 
 static json_t *last_switch_json(const struct service_row *row)
@@ -70,24 +76,45 @@ static json_t *last_error_json(const struct endpoint_live *live)
 {
     uint64_t at_ms;
     int error = last_error_unpack(load_relaxed(&live->last_error), &at_ms);
+    const char *check = last_error_check_text(error);
 
-    return error == 0 ? json_null() : json_string(strerror(error));
+    if (error == 0)
+        return json_null();
+    return json_string(check != NULL ? check : strerror(error));
 }
 
 /* What only a health check finds out. */
 static void add_checks(json_t *object, const struct endpoint_live *live)
 {
-    uint64_t rtt_us = load_relaxed(&live->rtt_us);
-
-    json_object_set_new(object, "rtt_us", rtt_us == 0 ? json_null() : number(rtt_us));
-    json_object_set_new(object, "rtt_p50_us", json_null());
-    json_object_set_new(object, "rtt_p99_us", json_null());
+    json_object_set_new(object, "rtt_us", number_or_null(load_relaxed(&live->rtt_us)));
+    json_object_set_new(object, "rtt_p50_us", number_or_null(checked_percentile_us(live, 50)));
+    json_object_set_new(object, "rtt_p99_us", number_or_null(checked_percentile_us(live, 99)));
     json_object_set_new(object, "checks_ok", number(load_relaxed(&live->checks_ok)));
     json_object_set_new(object, "checks_failed", number(load_relaxed(&live->checks_failed)));
 }
 
+/* Newest first. */
+static json_t *history_json(const struct overview *overview, const struct endpoint_live *live)
+{
+    struct check checks[CHECKS_KEPT];
+    unsigned count = checked_history(live, checks);
+    json_t *list = json_array();
+    char when[WHEN_TEXT];
+
+    for (unsigned i = 0; i < count; i++) {
+        uint64_t wall_ns = overview->wall_ns + checks[i].started_ns - overview->now_ns;
+
+        json_array_append_new(list,
+                              json_pack("{s:s, s:b, s:s, s:o}", "time", when_format(wall_ns, when),
+                                        "passed", checks[i].passed, "result",
+                                        check_cause_text(checks[i].cause), "rtt_us",
+                                        number_or_null(checks[i].rtt_ns / NS_PER_US)));
+    }
+    return list;
+}
+
 static json_t *endpoint_json(const struct overview *overview, const struct connections *connections,
-                             const struct service_row *row, uint32_t i)
+                             const struct service_row *row, uint32_t i, bool history)
 {
     const struct endpoint_live *live = row->view.endpoint_live[i];
     const struct candidate *candidate = &row->candidates[i];
@@ -119,21 +146,40 @@ static json_t *endpoint_json(const struct overview *overview, const struct conne
     json_object_set_new(object, "connections",
                         number(status_connections(&row->endpoints[i], connections)));
     json_object_set_new(object, "connects", connects_json(live));
+    if (history)
+        json_object_set_new(object, "history", history_json(overview, live));
     return object;
 }
 
+static json_t *mode_until_json(const struct service_row *row)
+{
+    char when[WHEN_TEXT];
+
+    return row->manual_until_wall_ns == 0
+               ? json_null()
+               : json_string(when_format(row->manual_until_wall_ns, when));
+}
+
+static json_t *leader_json(const struct overview *overview)
+{
+    if (!overview->led)
+        return json_null();
+    return json_pack("{s:I, s:s}", "pid", (json_int_t)overview->leader.pid, "kind",
+                     leader_kind(&overview->leader));
+}
+
 static json_t *service_json(const struct overview *overview, const struct connections *connections,
-                            const struct service_row *row)
+                            const struct service_row *row, bool history)
 {
     const struct service_settings *settings = &row->view.settings;
     json_t *object = json_object(), *endpoints = json_array();
 
     for (uint32_t i = 0; i < row->view.count; i++)
-        json_array_append_new(endpoints, endpoint_json(overview, connections, row, i));
+        json_array_append_new(endpoints, endpoint_json(overview, connections, row, i, history));
     json_object_set_new(object, "name", json_string(settings->name));
     json_object_set_new(object, "strategy", json_string(strategy_name(settings->strategy)));
-    json_object_set_new(object, "mode", json_string(mode_name(row->mode)));
-    json_object_set_new(object, "mode_until", json_null());
+    json_object_set_new(object, "mode", json_string(row_mode_name(row)));
+    json_object_set_new(object, "mode_until", mode_until_json(row));
     json_object_set_new(object, "active", text_or_null(row_active_name(row)));
     json_object_set_new(object, "switches", number(load_relaxed(&row->view.live->switches)));
     json_object_set_new(object, "last_switch", last_switch_json(row));
@@ -141,7 +187,8 @@ static json_t *service_json(const struct overview *overview, const struct connec
     return object;
 }
 
-int status_json(const struct overview *overview, const struct connections *connections, FILE *out)
+int status_json(const struct overview *overview, const struct connections *connections,
+                bool history, FILE *out)
 {
     json_t *object = json_object(), *services = json_array();
     char when[WHEN_TEXT];
@@ -149,14 +196,14 @@ int status_json(const struct overview *overview, const struct connections *conne
 
     for (size_t i = 0; i < overview->count; i++)
         json_array_append_new(services,
-                              service_json(overview, connections, &overview->services[i]));
+                              service_json(overview, connections, &overview->services[i], history));
     json_object_set_new(object, "schema", json_integer(1));
     json_object_set_new(object, "version", json_string(REDISTEER_VERSION));
     json_object_set_new(object, "time", json_string(when_format(overview->wall_ns, when)));
     json_object_set_new(object, "instance", json_string(overview->front.instance));
     json_object_set_new(object, "config", json_string(overview->front.path));
     json_object_set_new(object, "config_changed", json_boolean(status_config_changed(overview)));
-    json_object_set_new(object, "leader", json_null());
+    json_object_set_new(object, "leader", leader_json(overview));
     json_object_set_new(object, "services", services);
     error = json_dumpf(object, out, JSON_COMPACT | JSON_REAL_PRECISION(7));
     json_decref(object);

@@ -8,6 +8,7 @@
 #include "base/shared.h"
 #include "cli/table.h"
 #include "cli/when.h"
+#include "state/checked.h"
 #include "state/live.h"
 
 static void put_health(struct table *table, enum health health)
@@ -52,17 +53,39 @@ static void put_eligible(struct table *table, const struct overview *overview,
         table_cell(table, GREEN, "yes");
 }
 
+/* A round trip: below a second nobody wants it in anything but ms and us. */
+static const char *span_format(uint64_t us, char out[static AGE_TEXT])
+{
+    if (us < 1000)
+        snprintf(out, AGE_TEXT, "%" PRIu64 "us", us);
+    else
+        snprintf(out, AGE_TEXT, "%.1fms", (double)us / 1000);
+    return out;
+}
+
+static void put_rtt(struct table *table, const struct endpoint_live *live)
+{
+    uint64_t rtt_us = load_relaxed(&live->rtt_us);
+    char span[AGE_TEXT];
+
+    if (rtt_us == 0)
+        table_number(table, DIM, "-");
+    else
+        table_number(table, PLAIN, "%s", span_format(rtt_us, span));
+}
+
 static void put_last_error(struct table *table, const struct overview *overview,
                            const struct endpoint_live *live)
 {
     uint64_t at_ms, now_ms = overview->wall_ns / NS_PER_MS;
     int error = last_error_unpack(load_relaxed(&live->last_error), &at_ms);
+    const char *check = last_error_check_text(error);
     char age[AGE_TEXT];
 
     if (error == 0)
         table_cell(table, DIM, "-");
     else
-        table_cell(table, PLAIN, "%s, %s ago", strerror(error),
+        table_cell(table, PLAIN, "%s, %s ago", check != NULL ? check : strerror(error),
                    age_format(now_ms > at_ms ? now_ms - at_ms : 0, age));
 }
 
@@ -84,6 +107,7 @@ static void put_endpoint(struct table *table, const struct overview *overview,
     put_breaker(table, overview, row, i);
     table_number(table, PLAIN, "%g", row->candidates[i].weight_milli / 1000.0);
     put_eligible(table, overview, row, i);
+    put_rtt(table, live);
     table_number(table, PLAIN, "%" PRIu64, status_connections(&row->endpoints[i], connections));
     table_number(table, PLAIN, "%" PRIu64, load_relaxed(&live->connects[OUTCOME_OK]));
     table_number(table, failed > 0 ? YELLOW : PLAIN, "%" PRIu64, failed);
@@ -99,6 +123,7 @@ static void put_heading(struct table *table)
     table_cell(table, DIM, "BREAKER");
     table_number(table, DIM, "WEIGHT");
     table_cell(table, DIM, "ELIGIBLE");
+    table_number(table, DIM, "RTT");
     table_number(table, DIM, "CONNS");
     table_number(table, DIM, "OK");
     table_number(table, DIM, "FAILED");
@@ -122,6 +147,35 @@ static void put_last_switch(const struct overview *overview, const struct servic
             from != NULL ? from : "-", to != NULL ? to : "-", choice_reason_name(last.reason));
 }
 
+/* Newest first. */
+static void put_history(const struct overview *overview, const struct service_row *row, FILE *out,
+                        bool colours)
+{
+    struct check checks[CHECKS_KEPT];
+    char age[AGE_TEXT], span[AGE_TEXT];
+
+    for (uint32_t i = 0; i < row->view.count; i++) {
+        unsigned count = checked_history(row->view.endpoint_live[i], checks);
+
+        fprintf(out, "  last checks of %s:%s\n", row->labels[i].name, count == 0 ? " none" : "");
+        for (unsigned c = 0; c < count; c++) {
+            uint64_t started_ns = checks[c].started_ns;
+            uint64_t ago_ns = overview->now_ns > started_ns ? overview->now_ns - started_ns : 0;
+            enum colour colour = checks[c].passed ? PLAIN : RED;
+
+            fprintf(out, "    %6s ago  %s%s%s%s%s\n", age_format(ago_ns / NS_PER_MS, age),
+                    colour_begin(colour, colours), check_cause_text(checks[c].cause),
+                    colour_end(colour, colours), checks[c].rtt_ns == 0 ? "" : "  ",
+                    checks[c].rtt_ns == 0 ? "" : span_format(checks[c].rtt_ns / NS_PER_US, span));
+        }
+    }
+}
+
+static bool is_as_usual(const struct service_row *row)
+{
+    return row->mode == MODE_STEER && !row->manual;
+}
+
 static void put_service(const struct overview *overview, const struct connections *connections,
                         const struct service_row *row, FILE *out, bool colours)
 {
@@ -133,14 +187,17 @@ static void put_service(const struct overview *overview, const struct connection
     const struct service_settings *settings = &row->view.settings;
     const char *active = row_active_name(row);
     struct table table = {0};
+    char left[AGE_TEXT];
 
     fprintf(out, "%s%s%s  active %s  mode %s%s%s  strategy %s  switches %" PRIu64 "\n",
             colour_begin(BOLD, colours), settings->name, colour_end(BOLD, colours),
-            active != NULL ? active : "-",
-            colour_begin(row->mode == MODE_STEER ? PLAIN : YELLOW, colours), mode_name(row->mode),
-            colour_end(row->mode == MODE_STEER ? PLAIN : YELLOW, colours),
+            active != NULL ? active : "-", colour_begin(is_as_usual(row) ? PLAIN : YELLOW, colours),
+            row_mode_name(row), colour_end(is_as_usual(row) ? PLAIN : YELLOW, colours),
             strategy_name(settings->strategy), load_relaxed(&row->view.live->switches));
     put_last_switch(overview, row, out);
+    if (row->manual_until_wall_ns != 0)
+        fprintf(out, "  switched by hand, for another %s\n",
+                age_format((row->manual_until_wall_ns - overview->wall_ns) / NS_PER_MS, left));
     if (!row_has_eligible(row))
         fprintf(out, "  %snothing is eligible: %s%s\n", colour_begin(RED, colours),
                 when_all_down[settings->when_all_down <= ALL_DOWN_WAIT ? settings->when_all_down
@@ -152,11 +209,15 @@ static void put_service(const struct overview *overview, const struct connection
     table_print(&table, out, "  ", colours);
 }
 
-void status_text(const struct overview *overview, const struct connections *connections, FILE *out,
-                 bool colours)
+void status_text(const struct overview *overview, const struct connections *connections,
+                 bool history, FILE *out, bool colours)
 {
     fprintf(out, "redisteer %s  instance %s  %s\n", REDISTEER_VERSION, overview->front.instance,
             overview->front.path);
+    if (overview->led)
+        fprintf(out, "checked by %s %u\n", leader_kind(&overview->leader), overview->leader.pid);
+    else
+        fprintf(out, "checked by nobody at the moment\n");
     if (status_config_changed(overview))
         fprintf(out,
                 "%sthe file has changed since it was published; `redisteer reload` publishes "
@@ -165,5 +226,7 @@ void status_text(const struct overview *overview, const struct connections *conn
     for (size_t i = 0; i < overview->count; i++) {
         fputc('\n', out);
         put_service(overview, connections, &overview->services[i], out, colours);
+        if (history)
+            put_history(overview, &overview->services[i], out, colours);
     }
 }

@@ -24,6 +24,12 @@ static bool is_eligible(const struct candidate *candidate, bool any_healthy)
     return is_fit(candidate, any_healthy) && breaker_admits(candidate);
 }
 
+/* No evidence against it: one that is in use may stay so. */
+static bool may_stay(const struct candidate *candidate)
+{
+    return is_fit(candidate, false) && breaker_admits(candidate);
+}
+
 /* A trial may go there: only its breaker stands between it and being eligible. */
 static bool wants_trial(const struct candidate *candidate, bool any_healthy)
 {
@@ -47,6 +53,8 @@ static bool in_grace(const struct candidate *candidate, uint64_t now_ns)
 /* The operator's preference: false for equals. */
 static bool is_better(const struct candidate *a, const struct candidate *b)
 {
+    if (a->held != b->held)
+        return a->held;
     if (a->same_zone != b->same_zone)
         return a->same_zone;
     return a->weight_milli > b->weight_milli;
@@ -90,7 +98,7 @@ static uint32_t failback_set(const struct choice_rules *rules, const struct cand
                              unsigned count, uint32_t set, int from, uint64_t now_ns)
 {
     for (unsigned i = 0; i < count; i++)
-        if (!rules->failback || in_grace(&candidates[i], now_ns) ||
+        if ((!rules->failback && !candidates[i].held) || in_grace(&candidates[i], now_ns) ||
             !is_better(&candidates[i], &candidates[from]))
             set &= ~(1u << i);
     return set;
@@ -130,13 +138,16 @@ struct choice choose(const struct choice_rules *rules, const struct candidate ca
     uint32_t trials = set_of(candidates, count, wants_trial);
     struct choice choice = {.endpoint = current, .trial = -1, .reason = CHOICE_KEPT};
 
-    if (current >= 0 && (unsigned)current < count && eligible & 1u << current) {
+    if (current >= 0 && (unsigned)current < count && may_stay(&candidates[current])) {
         int better =
             best_of(candidates, count,
                     failback_set(rules, candidates, count, eligible, current, now_ns), now_ns);
 
         if (better >= 0)
-            choice = (struct choice){.endpoint = better, .reason = CHOICE_FAILBACK};
+            choice = (struct choice){
+                .endpoint = better,
+                .reason = candidates[better].held ? CHOICE_MANUAL : CHOICE_FAILBACK,
+            };
     } else {
         choice.endpoint = best_of(candidates, count, eligible, now_ns);
         if (current < 0)
@@ -184,6 +195,8 @@ const char *choice_reason_name(enum choice_reason reason)
         return "failback";
     case CHOICE_ADMIN:
         return "drained";
+    case CHOICE_MANUAL:
+        return "manual";
     case CHOICE_REMOVED:
         break;
     }

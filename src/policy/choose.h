@@ -3,8 +3,10 @@
  * the endpoints' states and the time; whoever has new evidence may run it. [hook]
  *
  * Eligible: not drained or in maintenance, HEALTHY (UNKNOWN only while no endpoint that is
- * otherwise eligible is HEALTHY), breaker closed or disabled. An endpoint whose breaker is
- * half-open is no choice but a possible *trial*. `count` is at most ENDPOINTS_MAX everywhere.
+ * otherwise eligible is HEALTHY), breaker closed or disabled. The current endpoint is not left for
+ * want of knowledge: UNKNOWN, it stays (at the start of checks another one may be heard of first).
+ * An endpoint whose breaker is half-open is no choice but a possible *trial*. `count` is at most
+ * ENDPOINTS_MAX everywhere.
  */
 #ifndef POLICY_CHOOSE_H
 #define POLICY_CHOOSE_H
@@ -25,6 +27,7 @@ struct candidate {
     enum breaker_state breaker; /* as breaker_state() gives it: half-open means a trial is due */
     enum admin admin;
     bool same_zone;
+    bool held; /* the operator has switched to it: before all others while it is well */
 };
 
 /* Why an endpoint gets no ordinary connection, for status and explain; NULL when it is eligible. */
@@ -38,6 +41,7 @@ enum choice_reason {
     CHOICE_FAILBACK, /* a better one is well again */
     CHOICE_ADMIN,    /* the current one is drained or in maintenance */
     CHOICE_REMOVED,  /* the current one is gone from the settings */
+    CHOICE_MANUAL,   /* the operator has switched to another one */
 };
 
 struct choice_rules {
@@ -52,12 +56,13 @@ struct choice {
 };
 
 /*
- * priority: same zone first, then the highest weight; ties keep `current`, then file order. A
- * better endpoint replaces an eligible `current` only by failback: rules allow it and its grace is
- * over. `current` is an index or -1; one past the end is an endpoint that was removed. Without an
- * eligible `current`, those in grace are chosen only when there is no other. `trial`: the best
- * half-open endpoint that would, once closed, take over from the choice by failback (or the best
- * half-open one when nothing is eligible); never one in grace while something is eligible.
+ * priority: the one that the operator holds, then same zone first, then the highest weight; ties
+ * keep `current`, then file order. A better endpoint replaces an eligible `current` only by
+ * failback: rules allow it (of a held one they need not) and its grace is over. `current` is an
+ * index or -1; one past the end is an endpoint that was removed. Without an eligible `current`,
+ * those in grace are chosen only when there is no other. `trial`: the best half-open endpoint that
+ * would, once closed, take over from the choice by failback (or the best half-open one when nothing
+ * is eligible); never one in grace while something is eligible.
  */
 struct choice choose(const struct choice_rules *rules, const struct candidate candidates[],
                      unsigned count, int current, uint64_t now_ns);
@@ -71,7 +76,8 @@ struct choice choose(const struct choice_rules *rules, const struct candidate ca
 int choose_next(const struct choice_rules *rules, const struct candidate candidates[],
                 unsigned count, uint32_t tried, bool desperate, uint64_t now_ns);
 
-const char *choice_reason_name(enum choice_reason reason); /* "health-check", "breaker", "failback",
-                                                              "drained", "removed", "start" */
+const char *
+choice_reason_name(enum choice_reason reason); /* "health-check", "breaker", "failback",
+                                                  "drained", "removed", "manual", "start" */
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "preload/background.h"
 #include "preload/describe.h"
 #include "preload/learned.h"
 #include "preload/process.h"
@@ -72,6 +73,8 @@ bool lookup_name(const char *name, uint16_t port, enum lookup_family family, str
                                     : member_address(&named.service, family, &out->address);
         }
     }
+    if (found && process_is_ours())
+        background_needed(segment, CALLER_RESOLVER, clock_boot_ns());
     errno = saved;
     if (!found)
         return false;

@@ -19,6 +19,8 @@ enum {
     GETHOSTBYNAME2,
     GETHOSTBYNAME_R,
     GETHOSTBYNAME2_R,
+    PTHREAD_CREATE,
+    PTHREAD_ATTR_SETSTACK,
     REAL_COUNT,
 };
 
@@ -33,6 +35,8 @@ static const char *const names[REAL_COUNT] = {
     [GETHOSTBYNAME2] = "gethostbyname2",
     [GETHOSTBYNAME_R] = "gethostbyname_r",
     [GETHOSTBYNAME2_R] = "gethostbyname2_r",
+    [PTHREAD_CREATE] = "pthread_create",
+    [PTHREAD_ATTR_SETSTACK] = "pthread_attr_setstack",
 };
 
 static real_pointer pointers[REAL_COUNT];
@@ -91,6 +95,15 @@ ssize_t real_sendmsg(int fd, const struct msghdr *message, int flags)
     ssize_t (*function)(int, const struct msghdr *, int) = known(SENDMSG);
 
     return function ? function(fd, message, flags) : syscall(SYS_sendmsg, fd, message, flags);
+}
+
+/* What the constructor found: a look-up now would take the loader's lock in the middle of
+ * connect(). */
+bool real_threads(struct real_threads *out)
+{
+    out->create = known(PTHREAD_CREATE);
+    out->setstack = known(PTHREAD_ATTR_SETSTACK);
+    return out->create && out->setstack;
 }
 
 getaddrinfo_fn *real_getaddrinfo(void)

@@ -10,7 +10,9 @@
 #define PRELOAD_REAL_H
 
 #include <netdb.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/socket.h>
 #include <sys/types.h>
@@ -35,6 +37,16 @@ typedef int gethostbyname_r_fn(const char *, struct hostent *, char *, size_t, s
                                int *);
 typedef int gethostbyname2_r_fn(const char *, int, struct hostent *, char *, size_t,
                                 struct hostent **, int *);
+
+/*
+ * For starting threads. Not called by name: before glibc 2.34 they live in libpthread, which a
+ * preload library must not need. False: the host has none, and we start none.
+ */
+struct real_threads {
+    int (*create)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+    int (*setstack)(pthread_attr_t *, void *, size_t);
+};
+bool real_threads(struct real_threads *out);
 
 getaddrinfo_fn *real_getaddrinfo(void);
 getaddrinfo_a_fn *real_getaddrinfo_a(void);

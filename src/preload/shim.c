@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "preload/background.h"
 #include "preload/process.h"
 #include "preload/real.h"
 #include "preload/spawn.h"
@@ -54,6 +55,8 @@ static unsigned segment_count; /* under `attaching` */
 /* The thread that is attaching, known by the address of its errno; 0 = nobody. Taken by CAS. */
 static _Atomic(uintptr_t) attaching;
 static atomic_u64 next_try_ns; /* CLOCK_MONOTONIC_COARSE */
+
+static char secrets_path[sizeof(((struct place *)0)->secrets)]; /* written under `attaching` */
 
 static const char *base_name(const char *path)
 {
@@ -121,6 +124,7 @@ static bool read_environment(void)
 static void forget_attaching(void)
 {
     atomic_store_explicit(&attaching, 0, memory_order_relaxed);
+    background_forget();
 }
 
 /* True when the hooks may act. Runs once, from the constructor or from a hook that comes before it.
@@ -279,6 +283,7 @@ static enum attempt_end attach(bool may_spawn)
         return FAILED_HERE;
     }
     segment_count++;
+    text_copy(secrets_path, sizeof(secrets_path), place.secrets);
     if (!program_is_wanted(segment)) {
         log_info("off: programs { only skip } leave out %s", environment.program[1]);
         atomic_store_explicit(&state, OFF, memory_order_release);
@@ -366,4 +371,47 @@ const struct segment *shim_segment_in_force(enum shim_caller caller)
         segment = attach_undisturbed(caller);
     errno = saved;
     return segment;
+}
+
+const char *shim_secrets_path(void)
+{
+    return secrets_path;
+}
+
+/* The file is not what was published. Under `attaching`. */
+static bool file_has_changed(const struct segment *segment, const char *config)
+{
+    static struct bank front; /* see above */
+    struct file_stamp stamp, published;
+    struct bank_view view;
+
+    if (!bank_open(segment, &view))
+        return false;
+    bank_front(&view, &front);
+    published = (struct file_stamp){front.file_mtime_ns, front.file_size, front.file_inode};
+    return bank_valid(&view) && file_stamp_read(config, &stamp) == 0 &&
+           !file_stamp_equal(&stamp, &published);
+}
+
+void shim_follow_file(void *segment)
+{
+    static struct place place; /* see above */
+    static char config[PATH_TEXT];
+    uintptr_t self = (uintptr_t)&errno, nobody = 0;
+    const char *why;
+
+    if (!atomic_compare_exchange_strong_explicit(&attaching, &nobody, self, memory_order_acquire,
+                                                 memory_order_relaxed))
+        return;
+    if (find_config(config) && file_has_changed(segment, config)) {
+        struct place_request request = {
+            .runtime_dir = environment.runtime_dir[0] ? environment.runtime_dir : NULL,
+            .instance = environment.instance[0] ? environment.instance : NULL,
+            .config = config,
+        };
+
+        if (place_find(&place, &request, &why) == 0)
+            have_published(&place, config, false, true);
+    }
+    atomic_store_explicit(&attaching, 0, memory_order_release);
 }

@@ -38,4 +38,10 @@ static inline const struct segment *shim_segment(enum shim_caller caller)
 /* [hook] The same, and moves on to the newer segment when this one was superseded. */
 const struct segment *shim_segment_in_force(enum shim_caller caller);
 
+/* [hook] Where the prober finds user names and passwords; "" before attaching. */
+const char *shim_secrets_path(void);
+
+/* For the prober, about once a second: a changed configuration file is published anew. */
+void shim_follow_file(void *segment);
+
 #endif

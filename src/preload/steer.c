@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "preload/background.h"
 #include "preload/journey.h"
 #include "preload/process.h"
 #include "preload/route.h"
@@ -88,6 +89,12 @@ static ssize_t observe(struct journey *journey)
     return attempt_pass(journey->attempt, journey->fd);
 }
 
+/* Linux bounds an attempt to connect by no less than a second. */
+static bool kernel_is_too_slow(const struct journey *journey)
+{
+    return journey->service.settings.connect.timeout_ns < NS_PER_S;
+}
+
 ssize_t steer(int fd, const struct attempt *attempt)
 {
     int saved = errno;
@@ -138,8 +145,14 @@ ssize_t steer(int fd, const struct attempt *attempt)
     journey.attempts = journey.calls = journey.rounds = 0;
     journey.result = -1;
     journey.error = 0;
+    /* Before an attempt that the guard may have to end; else after it: the connection comes first.
+     */
+    if (journey.ours && kernel_is_too_slow(&journey))
+        background_needed(segment, CALLER_SOCKET, journey.now_ns);
     if (!travel(&journey))
         goto pass_through;
+    if (journey.ours)
+        background_needed(segment, CALLER_SOCKET, journey.now_ns);
     errno = journey.result < 0 ? journey.error : saved;
     return journey.result;
 

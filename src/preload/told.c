@@ -111,6 +111,13 @@ bool told_already(int fd, uint64_t cookie, const struct attempt *attempt, ssize_
     state = socket_state(fd);
     if (state == TCP_CLOSE && !tracked.connecting)
         return false;
+    if (state == TCP_CLOSE && tracked.shut && process_is_ours() && !socket_nonblocking(fd)) {
+        /* The guard ended a blocking attempt between two calls: its time was up, on to the next. */
+        settle(fd, &tracked, ETIMEDOUT);
+        socket_take_error(fd);
+        socket_reset(fd);
+        return false;
+    }
     taken_up = state == TCP_SYN_SENT && process_is_ours() && bound_the_rest(fd, &tracked, &rules);
     *result = attempt_pass(attempt, fd);
     error = *result < 0 ? errno : 0;

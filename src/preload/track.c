@@ -13,15 +13,19 @@
 
 enum slot_state { EMPTY, CONNECTING, SETTLED };
 enum { LASTING_MS = 250 };
+enum { SHUT = 0x100 }; /* a flag beside the state */
 
 struct slot {
     SHARED64 atomic_u64 cookie;
     SHARED64 atomic_u64 started_ns;
     SHARED64 atomic_u64 where; /* {service slot:16, endpoint slot:16, descriptor:32} */
-    SHARED64 atomic_u64 state; /* {generation:16, 0:40, enum slot_state:8} */
+    SHARED64 atomic_u64 state; /* {generation:16, 0:39, shut:1, enum slot_state:8} */
 };
 
 static struct slot slots[TRACKED_MAX];
+
+/* One past the highest place ever used: what the guard has to look at. Only ever raised. */
+static _Atomic(unsigned) places;
 
 static struct slot *slot_of(int fd)
 {
@@ -67,8 +71,15 @@ void track_begin(int fd, const struct tracked *what)
 {
     struct slot *slot = slot_of(fd);
 
+    unsigned place = (unsigned)fd % TRACKED_MAX;
+    unsigned known = atomic_load_explicit(&places, memory_order_relaxed);
+
     if (fd < 0 || what->cookie == 0)
         return;
+    while (known <= place &&
+           !atomic_compare_exchange_weak_explicit(&places, &known, place + 1, memory_order_relaxed,
+                                                  memory_order_relaxed))
+        ;
     /* Cookie last and released: whoever acquires it sees the rest, and none sees old words under
      * it. */
     atomic_store_explicit(&slot->cookie, 0, memory_order_relaxed);
@@ -96,6 +107,7 @@ bool track_find(int fd, uint64_t cookie, struct tracked *out)
         .endpoint_slot = where >> 32 & 0xffff,
         .generation = state >> 48 & 0xffff,
         .connecting = (state & 0xff) == CONNECTING,
+        .shut = (state & SHUT) != 0,
     };
     atomic_thread_fence(memory_order_acquire);
     return (uint32_t)where == (uint32_t)fd && (state & 0xff) != EMPTY &&
@@ -111,6 +123,32 @@ bool track_settle(int fd, uint64_t cookie)
            atomic_compare_exchange_strong_explicit(&slot->state, &state,
                                                    (state & ~UINT64_C(0xff)) | SETTLED,
                                                    memory_order_relaxed, memory_order_relaxed);
+}
+
+unsigned track_places(void)
+{
+    return atomic_load_explicit(&places, memory_order_relaxed);
+}
+
+bool track_at(unsigned place, int *fd, struct tracked *out)
+{
+    const struct slot *slot = &slots[place];
+    uint64_t cookie = atomic_load_explicit(&slot->cookie, memory_order_acquire);
+
+    *fd = (int)(uint32_t)load_relaxed(&slot->where);
+    return cookie != 0 && (unsigned)*fd % TRACKED_MAX == place && track_find(*fd, cookie, out);
+}
+
+bool track_mark_shut(int fd, uint64_t cookie)
+{
+    struct slot *slot = slot_of(fd);
+    uint64_t state = load_relaxed(&slot->state);
+
+    while (load_relaxed(&slot->cookie) == cookie && !(state & SHUT))
+        if (atomic_compare_exchange_weak_explicit(&slot->state, &state, state | SHUT,
+                                                  memory_order_relaxed, memory_order_relaxed))
+            return true;
+    return false;
 }
 
 void track_forget(int fd, uint64_t cookie)

@@ -26,6 +26,7 @@ struct tracked {
     uint32_t endpoint_slot;
     uint32_t generation; /* of the endpoint slot, low 16 bits */
     bool connecting;     /* its outcome has not been recorded */
+    bool shut;           /* the guard has shut it */
 };
 
 /* The cookie of the socket behind `fd`, 0 when the kernel gives none. One system call. */
@@ -38,8 +39,8 @@ bool track_absent(int fd);
 void track_begin(int fd, const struct tracked *what);
 
 /*
- * True when the socket that had number `fd` before was connected to the same endpoint, and for 250 ms
- * at least: `what` takes the place of a connection that was meant to last. A hint.
+ * True when the socket that had number `fd` before was connected to the same endpoint, and for 250
+ * ms at least: `what` takes the place of a connection that was meant to last. A hint.
  */
 bool track_follows(int fd, const struct tracked *what);
 
@@ -48,6 +49,13 @@ bool track_find(int fd, uint64_t cookie, struct tracked *out);
 
 /* True for exactly one caller per track_begin(): the one that may record the outcome. */
 bool track_settle(int fd, uint64_t cookie);
+
+/* For the guard: what stands at `place`, below track_places(). False: nothing. */
+unsigned track_places(void);
+bool track_at(unsigned place, int *fd, struct tracked *out);
+
+/* True for exactly one caller per track_begin(): the one that may shut it. */
+bool track_mark_shut(int fd, uint64_t cookie);
 
 /* The socket is nobody's business any more; a newer one under this number stays. */
 void track_forget(int fd, uint64_t cookie);

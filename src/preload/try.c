@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "preload/avoid.h"
 #include "preload/describe.h"
+#include "preload/guard.h"
 #include "preload/journey.h"
 #include "preload/route.h"
 #include "preload/track.h"
@@ -49,6 +50,7 @@ static bool begin_tracking(struct journey *journey, unsigned index, uint64_t sta
         return false;
     follows = track_follows(journey->fd, &tracked);
     track_begin(journey->fd, &tracked);
+    guard_kick();
     return follows;
 }
 
@@ -108,6 +110,15 @@ static bool was_cancelled(const struct journey *journey)
     return !journey->hung_up && (journey->error == ECONNRESET || journey->error == EPIPE);
 }
 
+/* Our own guard ended the attempt, because its time was up or the endpoint is down. */
+static bool guard_ended(const struct journey *journey)
+{
+    struct tracked tracked;
+
+    return journey->error == ECONNRESET && journey->ours &&
+           track_find(journey->fd, journey->cookie, &tracked) && tracked.shut;
+}
+
 /*
  * A dying server's kernel resets its connections before it closes the listening socket, and a quick
  * client that connects anew in between is taken into a queue that nobody serves: it would lose a
@@ -150,8 +161,11 @@ static enum progress try_address(struct journey *journey, const struct address *
     journey->error = journey->result < 0 ? errno : 0;
     journey->now_ns = clock_boot_ns();
 
-    if (journey->result < 0 && journey->error != EINPROGRESS && journey->error != EINTR)
+    if (journey->result < 0 && journey->error != EINPROGRESS && journey->error != EINTR) {
+        if (guard_ended(journey))
+            journey->error = ETIMEDOUT;
         return FAILED;
+    }
     if (journey->now_ns - before_ns >= BLOCKED_NS && journey->cookie && !try_is_still_ours(journey))
         return journey->result >= 0 ? CONNECTED : UNDECIDED;
     socket_bound(journey->fd, journey->options, journey->service.settings.connect.user_timeout_ns);

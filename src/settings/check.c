@@ -13,17 +13,17 @@ static const struct {
     unsigned kinds;
     bool required;
 } check_options[] = {
-    {"command", KIND(CHECK_COMMAND) | KIND(CHECK_EXEC), true},
-    {"expect", KIND(CHECK_COMMAND), false},
-    {"url", KIND(CHECK_LAG) | KIND(CHECK_HTTP), true},
-    {"username", KIND(CHECK_LAG) | KIND(CHECK_HTTP), false},
-    {"password_file", KIND(CHECK_LAG) | KIND(CHECK_HTTP), false},
-    {"tolerance", KIND(CHECK_LAG), false},
-    {"extended", KIND(CHECK_LAG), false},
-    {"status", KIND(CHECK_HTTP), false},
-    {"body", KIND(CHECK_HTTP), false},
-    {"key", KIND(CHECK_KEY), true},
-    {"value", KIND(CHECK_KEY), true},
+    {"command", KIND(TYPE_COMMAND) | KIND(TYPE_EXEC), true},
+    {"expect", KIND(TYPE_COMMAND), false},
+    {"url", KIND(TYPE_LAG) | KIND(TYPE_HTTP), true},
+    {"username", KIND(TYPE_LAG) | KIND(TYPE_HTTP), false},
+    {"password_file", KIND(TYPE_LAG) | KIND(TYPE_HTTP), false},
+    {"tolerance", KIND(TYPE_LAG), false},
+    {"extended", KIND(TYPE_LAG), false},
+    {"status", KIND(TYPE_HTTP), false},
+    {"body", KIND(TYPE_HTTP), false},
+    {"key", KIND(TYPE_KEY), true},
+    {"value", KIND(TYPE_KEY), true},
 };
 
 static void check_status(const struct input *in)

@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "settings/understand.h"
+#include "state/secrets.h"
 
 static int copy_secret(const struct input *in, const char *name, char **out)
 {
@@ -10,6 +11,9 @@ static int copy_secret(const struct input *in, const char *name, char **out)
 
     if (!value || !*value->text)
         return 0;
+    if (strlen(value->text) >= SECRET_TEXT && strcmp(name, "password_file") != 0)
+        complain(in->complaints, value->line, NULL, "%s is longer than %d bytes", name,
+                 SECRET_TEXT - 1);
     *out = strdup(value->text);
     return *out ? 0 : -ENOMEM;
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "state/secrets.h"
 
 static int refuse(char why[static FILE_WHY], int error, const char *reason)
 {
@@ -108,5 +109,7 @@ int file_check_secret(const char *path, char why[static FILE_WHY])
     close(fd);
     if (found.st_mode & (S_IRGRP | S_IROTH))
         return refuse(why, EACCES, "can be read by others (run chmod 600)");
+    if (found.st_size > SECRET_TEXT + 1) /* two bytes may end its line */
+        return refuse(why, EFBIG, "is longer than a password may be (255 bytes)");
     return 0;
 }

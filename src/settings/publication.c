@@ -6,14 +6,16 @@
 
 #include "base/text.h"
 #include "settings/resolve.h"
+#include "settings/secret.h"
 #include "state/bank.h"
 
-/* What publishing needs, in three blocks of memory. */
+/* What publishing needs, in a few blocks of memory. */
 struct draft {
     struct publication publication;
     struct publish_endpoint *endpoints;
     struct match_settings *matches;
     struct lookup *lookups; /* one per endpoint, same order */
+    struct secret *secrets; /* the same */
     size_t endpoint_count, match_count;
 };
 
@@ -30,6 +32,7 @@ static void draft_endpoint(struct publish_endpoint *out, const struct endpoint *
                            const char *zone)
 {
     out->settings.weight_milli = endpoint->weight_milli;
+    out->settings.health = endpoint->health;
     out->settings.same_zone = *zone && text_equal(zone, endpoint->zone);
     text_copy(out->label.name, sizeof(out->label.name), endpoint->name);
     text_copy(out->label.zone, sizeof(out->label.zone), endpoint->zone);
@@ -77,6 +80,7 @@ static void draft_front(struct bank *front, const struct settings *settings,
     text_copy(front->path, sizeof(front->path), settings->path);
     text_copy(front->instance, sizeof(front->instance), place->instance);
     text_copy(front->zone, sizeof(front->zone), settings->zone);
+    front->monitor = (uint32_t)settings->monitor;
     front->only_count = (uint32_t)settings->only_count;
     front->skip_count = (uint32_t)settings->skip_count;
     memcpy(front->only, settings->only, sizeof(front->only));
@@ -97,7 +101,9 @@ static int draft_all(struct draft *draft, const struct settings *settings,
     draft->endpoints = calloc(endpoints + 1, sizeof(*draft->endpoints));
     draft->matches = calloc(matches + 1, sizeof(*draft->matches));
     draft->lookups = calloc(endpoints + 1, sizeof(*draft->lookups));
-    if (!draft->publication.services || !draft->endpoints || !draft->matches || !draft->lookups)
+    draft->secrets = calloc(endpoints + 1, sizeof(*draft->secrets));
+    if (!draft->publication.services || !draft->endpoints || !draft->matches || !draft->lookups ||
+        !draft->secrets)
         return -ENOMEM;
     draft_front(&draft->publication.front, settings, place);
     draft->publication.share_group = settings->shared ? settings->share_group : (gid_t)-1;
@@ -114,6 +120,31 @@ static void draft_free(struct draft *draft)
     free(draft->endpoints);
     free(draft->matches);
     free(draft->lookups);
+    if (draft->secrets)
+        explicit_bzero(draft->secrets, draft->endpoint_count * sizeof(*draft->secrets));
+    free(draft->secrets);
+}
+
+/* A password that cannot be read must not keep connections from being steered. */
+static void add_secrets(struct draft *draft, const struct settings *settings,
+                        void (*say)(const char *line))
+{
+    char why[SECRET_WHY], line[2 * NAME_TEXT + SECRET_WHY + 64];
+    size_t at = 0;
+
+    for (size_t i = 0; i < settings->service_count; i++) {
+        const struct service *service = &settings->services[i];
+        for (size_t j = 0; j < service->endpoint_count; j++, at++) {
+            struct secret *secret = &draft->secrets[at];
+            if (secret_of(&service->endpoints[j], secret, why) != 0) {
+                snprintf(line, sizeof(line), "endpoint %s of service %s: %s; it is checked without",
+                         service->endpoints[j].name, service->name, why);
+                say(line);
+            }
+            draft->endpoints[at].username = secret->username;
+            draft->endpoints[at].password = secret->password;
+        }
+    }
 }
 
 /* The endpoint in one copy of the settings in force. False when it is not there. */
@@ -215,6 +246,7 @@ int settings_publish(const struct settings *settings, const struct place *place,
     int error = draft_all(&draft, settings, place);
 
     if (!error) {
+        add_secrets(&draft, settings, say);
         resolve_all(&draft, place, patience_ns, say);
         error = publish(place, &draft.publication, result, &why);
     }

@@ -110,8 +110,6 @@ static void connecting(const struct input *in, struct connect_rules *rules)
     if (rules->rate)
         value_unavailable(in, "rate");
     rules->max_age_ns = value_duration(in, "max_age", 0, 0, 168 * NS_PER_H);
-    if (rules->max_age_ns)
-        value_unavailable(in, "max_age");
 }
 
 static void retry(const struct input *in, struct retry_rules *rules)

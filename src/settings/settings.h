@@ -22,8 +22,6 @@
 #include "state/place.h"
 #include "state/publish.h"
 
-enum monitor { MONITOR_AUTO, MONITOR_THREAD, MONITOR_PROCESS, MONITOR_EXTERNAL };
-
 struct match_entry {
     struct host_port at; /* port filled in: 6379 when none was written and not any_port */
     bool is_name;

@@ -70,8 +70,6 @@ static void whole_file(const struct reading *reading, struct settings *settings)
 
     value_label(&in, "zone", settings->zone, sizeof(settings->zone));
     settings->monitor = value_word(&in, "monitor", settings->monitor, &monitor_words);
-    if (settings->monitor == MONITOR_PROCESS || settings->monitor == MONITOR_EXTERNAL)
-        value_unavailable(&in, "monitor");
     share_group(&in, settings);
     settings->only_count = programs(&programs_block, "only", settings->only);
     settings->skip_count = programs(&programs_block, "skip", settings->skip);

@@ -15,8 +15,8 @@ extern const struct words monitor_words, log_level_words, mode_words, strategy_w
     all_down_words, existing_words, probe_words, role_words, policy_words, outcome_words,
     check_words;
 
-/* The kinds of check, as check_words has them. */
-enum check_kind { CHECK_COMMAND, CHECK_LAG, CHECK_HTTP, CHECK_EXEC, CHECK_KEY };
+/* The types of check blocks, as check_words has them. */
+enum check_type { TYPE_COMMAND, TYPE_LAG, TYPE_HTTP, TYPE_EXEC, TYPE_KEY };
 
 /* The index of `text`, or -1. */
 int words_find(const struct words *words, const char *text);

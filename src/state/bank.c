@@ -224,6 +224,13 @@ bool bank_match(const struct bank_view *view, uint32_t index, struct match_setti
     return leads_forwards(out->next, index);
 }
 
+uint32_t bank_monitor(const struct bank_view *view)
+{
+    const void *bank = view->base;
+
+    return load32(&((const struct bank *)bank)->monitor);
+}
+
 void bank_front(const struct bank_view *view, struct bank *out)
 {
     shared_read(out, view->base, sizeof(*out));

@@ -48,6 +48,9 @@ bool bank_match(const struct bank_view *view, uint32_t index, struct match_setti
  */
 bool bank_slot_name(const struct segment *segment, uint32_t slot, char name[static NAME_TEXT]);
 
+/* Who may check the endpoints (enum monitor). */
+uint32_t bank_monitor(const struct bank_view *view);
+
 /* Everything but the arrays: file stamp, path, instance, zone, programs. */
 void bank_front(const struct bank_view *view, struct bank *out);
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "policy/verdict.h"
 
 enum { IP_SPARSENESS = 4, IP_BUCKETS_MIN = 1024 };
 
@@ -132,6 +133,7 @@ static void fill_endpoints(struct builder *builder, const struct publish_service
         uint32_t at = builder->next_endpoint++;
 
         endpoints[at] = *settings;
+        endpoints[at].health_lasts_ns = verdict_lasts_ns(&settings->health);
         labels[at] = service->endpoints[e].label;
         for (uint32_t i = 0; member && i < settings->address_count; i++)
             add_ip(builder, &settings->addresses[i], index, at, IP_MEMBER, false);

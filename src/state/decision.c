@@ -5,8 +5,11 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/text.h"
+#include "policy/verdict.h"
+#include "state/bell.h"
 #include "state/events.h"
 #include "state/fence.h"
+#include "state/lease.h"
 #include "state/live.h"
 
 enum { DECIDE_ROUNDS = 4, READ_TRIES = 3 };
@@ -64,11 +67,15 @@ static int index_of_slot(const struct service_view *service, uint32_t slot)
     return -1;
 }
 
-static enum health health_of(const struct endpoint_live *live)
+enum health service_health(const struct service_view *service, uint32_t index, uint64_t now_ns)
 {
-    uint64_t health = load_relaxed(&live->health) & 0xff;
+    const struct endpoint_live *live = service->endpoint_live[index];
+    uint64_t lasts_ns = service->endpoints[index].health_lasts_ns;
+    uint64_t checked_ns = load_relaxed(&live->checked_ns);
 
-    return health <= HEALTH_UNHEALTHY ? (enum health)health : HEALTH_UNKNOWN;
+    if (lasts_ns == 0 || (now_ns > checked_ns && now_ns - checked_ns > lasts_ns))
+        return HEALTH_UNKNOWN;
+    return (enum health)verdict_unpack(load_relaxed(&live->health)).health;
 }
 
 static enum admin admin_of(const struct endpoint_live *live)
@@ -93,13 +100,17 @@ static uint64_t grace_until(const struct service_view *service, const struct end
 static void fill_candidates(const struct service_view *service, struct candidate out[ENDPOINTS_MAX],
                             uint64_t now_ns)
 {
+    struct held held = service_held(service->live, now_ns);
+
     for (uint32_t i = 0; i < service->count; i++) {
         const struct endpoint_live *live = service->endpoint_live[i];
 
         out[i] = (struct candidate){
+            .held = service->endpoints[i].slot == held.slot &&
+                    service->endpoints[i].generation == held.generation,
             .grace_until_ns = grace_until(service, live, now_ns),
             .weight_milli = service->endpoints[i].weight_milli,
-            .health = health_of(live),
+            .health = service_health(service, i, now_ns),
             .breaker = breaker_state(&live->breaker, &service->settings.breaker, now_ns),
             .admin = admin_of(live),
             .same_zone = service->endpoints[i].same_zone != 0,
@@ -143,8 +154,8 @@ struct choice service_choice(const struct service_view *service, uint64_t now_ns
 
 /* ---- putting the choice in place ---- */
 
-/* Grace only ever grows: whoever reports late with an old `now` cannot shorten it. */
-static void start_grace(const struct service_view *service, uint32_t index, uint64_t now_ns)
+/* Only ever grows: whoever reports late with an old `now` cannot shorten it. */
+void service_start_grace(const struct service_view *service, uint32_t index, uint64_t now_ns)
 {
     struct endpoint_live *live = service->endpoint_live[index];
     uint64_t wanted = now_ns + service->settings.failover.grace_ns;
@@ -182,6 +193,7 @@ static void describe(enum choice_reason reason, struct event *event)
         text_format(event->detail, sizeof(event->detail), "%s: well again and preferred",
                     event->to);
         return;
+    case CHOICE_MANUAL: /* says all there is to say */
     case CHOICE_KEPT:
     case CHOICE_FIRST:
         return;
@@ -190,13 +202,20 @@ static void describe(enum choice_reason reason, struct event *event)
                 event->from[0] ? event->from : "the active endpoint", what);
 }
 
+static enum event_type type_of(enum choice_reason reason)
+{
+    if (reason == CHOICE_MANUAL)
+        return EVENT_SWITCH;
+    return reason == CHOICE_FAILBACK ? EVENT_FAILBACK : EVENT_FAILOVER;
+}
+
 /* The winner of the swap tells the others. The first choice is no switch: nothing was left. */
 static void record_switch(const struct service_view *service, struct active from, struct active to,
                           enum choice_reason reason)
 {
     struct event event = {
         .wall_ns = clock_wall_ns(),
-        .type = reason == CHOICE_FAILBACK ? EVENT_FAILBACK : EVENT_FAILOVER,
+        .type = type_of(reason),
     };
     struct last_switch what = {
         .wall_ms = event.wall_ns / NS_PER_MS,
@@ -214,6 +233,7 @@ static void record_switch(const struct service_view *service, struct active from
     text_copy(event.reason, sizeof(event.reason), choice_reason_name(reason));
     describe(reason, &event);
     event_write(service->segment, &event);
+    bell_ring(service->segment);
 }
 
 /* Moves `active` from `word` to the choice, unless somebody was faster. */
@@ -228,7 +248,7 @@ static void swap_active(const struct service_view *service, uint64_t word, int c
 
     /* Before the swap: whoever sees the new active endpoint also sees the old one's grace. */
     if (current >= 0 && is_failure(choice.reason))
-        start_grace(service, (uint32_t)current, now_ns);
+        service_start_grace(service, (uint32_t)current, now_ns);
     if (!atomic_compare_exchange_strong_explicit(&service->live->active, &word, active_pack(to),
                                                  memory_order_acq_rel, memory_order_relaxed))
         return;
@@ -288,30 +308,57 @@ static void record_breaker(const struct service_view *service, uint32_t index,
     event_write(service->segment, &event);
 }
 
+/* The slot went to another endpoint since the settings were read: not his to answer for. */
+bool service_still_has(const struct service_view *service, uint32_t index)
+{
+    return (uint32_t)load_relaxed(&service->endpoint_live[index]->generation) ==
+           service->endpoints[index].generation;
+}
+
+/* True when the breaker changed. */
+static bool tell_breaker(const struct service_view *service, uint32_t index, enum outcome outcome,
+                         uint64_t took_ns, uint64_t now_ns)
+{
+    struct endpoint_live *live = service->endpoint_live[index];
+    struct breaker_event change =
+        breaker_record(&live->breaker, &service->settings.breaker, outcome, took_ns, now_ns,
+                       random_bits(now_ns, took_ns));
+
+    if (change.change == BREAKER_UNCHANGED)
+        return false;
+    store_relaxed(&live->since_ns, now_ns);
+    if (change.change != BREAKER_RECOVERED)
+        service_start_grace(service, index, now_ns);
+    record_breaker(service, index, change);
+    return true;
+}
+
 void service_report(const struct service_view *service, uint32_t index, int error, uint64_t took_ns,
                     uint64_t now_ns)
 {
     enum outcome outcome = outcome_of(error);
-    struct breaker_event change;
     struct endpoint_live *live;
 
-    if (!service->segment->writable || index >= service->count || outcome == OUTCOME_LOCAL)
+    if (!service->segment->writable || index >= service->count || outcome == OUTCOME_LOCAL ||
+        !service_still_has(service, index))
         return;
     live = service->endpoint_live[index];
-    /* The slot went to another endpoint since the settings were read: not his to answer for. */
-    if ((uint32_t)load_relaxed(&live->generation) != service->endpoints[index].generation)
-        return;
     count_up(&live->connects[outcome]);
     if (outcome != OUTCOME_OK)
         store_relaxed(&live->last_error, last_error_pack(error, clock_wall_ns()));
-
-    change = breaker_record(&live->breaker, &service->settings.breaker, outcome, took_ns, now_ns,
-                            random_bits(now_ns, took_ns));
-    if (change.change == BREAKER_UNCHANGED)
+    if (!tell_breaker(service, index, outcome, took_ns, now_ns))
         return;
-    store_relaxed(&live->since_ns, now_ns);
-    if (change.change != BREAKER_RECOVERED)
-        start_grace(service, index, now_ns);
-    record_breaker(service, index, change);
     service_decide(service, now_ns);
+    /* Now that it is well again, another's connections may be worth shutting. */
+    if (outcome == OUTCOME_OK)
+        bell_ring(service->segment);
+}
+
+bool service_passed_trial(const struct service_view *service, uint32_t index, uint64_t took_ns,
+                          uint64_t now_ns)
+{
+    struct breaker *breaker = &service->endpoint_live[index]->breaker;
+
+    return breaker_state(breaker, &service->settings.breaker, now_ns) == BREAKER_HALF_OPEN &&
+           tell_breaker(service, index, OUTCOME_OK, took_ns, now_ns);
 }

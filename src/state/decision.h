@@ -38,6 +38,13 @@ bool service_endpoint(const struct service_view *service, uint32_t index,
 /* The mode in force (steer, observe or off). */
 enum service_mode service_mode(const struct service_view *service, uint64_t now_ns);
 
+/*
+ * The last verdict on endpoint `index`, while it lasts: UNKNOWN when nobody has checked for 3
+ * intervals and a timeout (at least two leases: a silent prober is replaced by then), or checks are
+ * disabled.
+ */
+enum health service_health(const struct service_view *service, uint32_t index, uint64_t now_ns);
+
 /* The endpoints' states at `now`, as choose() wants them, and the active one's index or -1. */
 int service_candidates(const struct service_view *service, struct candidate out[ENDPOINTS_MAX],
                        uint64_t now_ns);
@@ -46,8 +53,8 @@ int service_candidates(const struct service_view *service, struct candidate out[
 struct choice service_choice(const struct service_view *service, uint64_t now_ns);
 
 /*
- * Chooses and puts the choice in place: `active`, grace of the endpoint left behind, last_switch
- * and the event. Returns the choice now in force. On a read-only segment the same as
+ * Chooses and puts the choice in place: `active`, grace of the endpoint left behind, last_switch,
+ * the event and the bell. Returns the choice now in force. On a read-only segment the same as
  * service_choice().
  */
 struct choice service_decide(const struct service_view *service, uint64_t now_ns);
@@ -59,5 +66,17 @@ struct choice service_decide(const struct service_view *service, uint64_t now_ns
  */
 void service_report(const struct service_view *service, uint32_t index, int error, uint64_t took_ns,
                     uint64_t now_ns);
+
+/* ---- for other evidence: checked.c ---- */
+
+/* False: the slot went to another endpoint since the settings were read. */
+bool service_still_has(const struct service_view *service, uint32_t index);
+
+/* Holds back failback to the endpoint, from now on. */
+void service_start_grace(const struct service_view *service, uint32_t index, uint64_t now_ns);
+
+/* One success for a half-open breaker, which is no connection. True when the breaker closed. */
+bool service_passed_trial(const struct service_view *service, uint32_t index, uint64_t took_ns,
+                          uint64_t now_ns);
 
 #endif

@@ -27,7 +27,7 @@
 #define SEGMENT_MAGIC "rdsteer"
 
 enum {
-    SEGMENT_ABI = 1, /* raised by any change to this file or to policy/rules.h, breaker.h */
+    SEGMENT_ABI = 2, /* raised by any change to this file or to policy/rules.h, breaker.h */
     SEGMENT_ALIGN = 64 * 1024,
     SEGMENT_HEAD_SIZE = 4096,
     SEGMENT_MAX_SIZE = 256 * 1024 * 1024,
@@ -35,6 +35,7 @@ enum {
     ENDPOINT_SLOTS_MAX = SERVICES_MAX * ENDPOINTS_MAX,
     SERVICE_SLOTS_MIN = 16,
     EVENT_SLOTS = 512,
+    CONTENDERS_MAX = 62,
     PAST_ADDRESSES_MAX = 4, /* addresses an endpoint had before, still known by old look-ups */
     PROGRAMS_MAX = 32,
     PROGRAM_TEXT = 32,
@@ -83,7 +84,9 @@ struct bank {
     uint32_t ip_buckets, ip_table_at;     /* powers of two; uint32_t index + 1, 0 = empty */
     uint32_t name_buckets, name_table_at; /* the same, to matches */
     uint32_t only_count, skip_count;      /* programs { only skip } */
-    char path[PATH_TEXT];                 /* of the configuration file, absolute */
+    uint32_t monitor;                     /* enum monitor: who may check the endpoints */
+    uint32_t spare;
+    char path[PATH_TEXT]; /* of the configuration file, absolute */
     char instance[INSTANCE_TEXT];
     char zone[NAME_TEXT];
     char only[PROGRAMS_MAX][PROGRAM_TEXT];
@@ -116,6 +119,8 @@ struct endpoint_brief {
     uint32_t generation; /* of that slot */
     uint32_t weight_milli;
     uint32_t same_zone;
+    SHARED64 uint64_t
+        health_lasts_ns; /* a verdict without a check for so long is none; 0: no checks */
 };
 
 struct endpoint_settings {
@@ -123,8 +128,10 @@ struct endpoint_settings {
     uint32_t generation;
     uint32_t weight_milli;
     uint32_t same_zone;
+    SHARED64 uint64_t health_lasts_ns; /* filled in by publishing */
     uint32_t address_count;
     uint32_t past_count;
+    struct health_rules health;              /* the service's, overridden option by option */
     struct address addresses[ADDRESSES_MAX]; /* resolved when published; with the port */
     struct address past[PAST_ADDRESSES_MAX];
 };
@@ -169,9 +176,24 @@ enum ip_kind {
 
 /* ---- live: atomics only ---- */
 
+/* A process that may hold the lease, or wait for it. See contender.h. */
+struct contender_slot {
+    SHARED64 atomic_u64 claim;         /* 0 = free; whose it is, by CAS: see contender.c */
+    SHARED64 atomic_u64 pid_namespace; /* inode number */
+    SHARED64 atomic_u64 start_ticks;   /* field 22 of /proc/<pid>/stat */
+    SHARED64 atomic_u64 heartbeat_ns;  /* CLOCK_BOOTTIME */
+};
+
 struct live_head {
     SHARED64 atomic_u64 newest_event; /* sequence number taken last */
-    SHARED64 atomic_u64 spare[7];
+    SHARED64 atomic_u64 lease;        /* see lease.h; CAS only */
+    SHARED64 atomic_u64 deputy;       /* the same packing */
+    SHARED64 atomic_u64 spare[5];
+    SHARED64 atomic_u32 holder_thread; /* thread id of the holder, or that it died: robust.h */
+    atomic_u32 bell;                   /* futex: guards sleep on it */
+    atomic_u32 hint;                   /* futex word: hints given so far */
+    atomic_u32 spare_words[13];
+    struct contender_slot contenders[CONTENDERS_MAX];
 };
 
 struct service_live {
@@ -182,31 +204,37 @@ struct service_live {
     SHARED64 atomic_u64 last_switch_ms; /* CLOCK_REALTIME ms << 16 | epoch: the two must agree */
     SHARED64 atomic_u64 uses;           /* services that have had this slot; 0 = never used */
     SHARED64 atomic_u64 retired_ns;     /* CLOCK_BOOTTIME when its service left the settings */
-    SHARED64 atomic_u64 spare;
+    SHARED64 atomic_u64 held;           /* the endpoint the operator has switched to: see live.h */
 };
 
+/* See history.c. */
 struct check_record {
-    SHARED64 atomic_u64 when;   /* sequence and time; see the prober */
-    SHARED64 atomic_u64 result; /* verdict and round trip */
+    SHARED64 atomic_u64 started; /* {sequence:16, CLOCK_BOOTTIME us:48} */
+    SHARED64 atomic_u64 result;  /* {sequence:16, cause:8, passed:8, rtt_us:32} */
 };
 
 struct endpoint_live {
     /* what a decision reads */
-    SHARED64 atomic_u64 health;         /* enum health in the low 8 bits */
+    SHARED64 atomic_u64 health;         /* struct verdict, policy/verdict.h; CAS only */
     SHARED64 atomic_u64 admin;          /* enum admin */
     SHARED64 atomic_u64 grace_until_ns; /* CLOCK_BOOTTIME */
     SHARED64 atomic_u64 since_ns;       /* CLOCK_BOOTTIME of the last change of health or breaker */
-    SHARED64 atomic_u64 last_error;     /* errno << 48 | CLOCK_REALTIME ms; 0 = none yet */
-    SHARED64 atomic_u64 generation;     /* endpoints that have had this slot; 0 = never used */
-    SHARED64 atomic_u64 rtt_us;         /* EWMA of the checks */
-    SHARED64 atomic_u64 retired_ns;     /* CLOCK_BOOTTIME when its endpoint left the settings */
+    SHARED64 atomic_u64 last_error; /* {errno or check_cause:16, CLOCK_REALTIME ms:48}: live.h */
+    SHARED64 atomic_u64 generation; /* endpoints that have had this slot; 0 = never used */
+    SHARED64 atomic_u64 rtt_us;     /* EWMA of the checks */
+    SHARED64 atomic_u64 retired_ns; /* CLOCK_BOOTTIME when its endpoint left the settings */
     /* counters, each only ever added to */
     SHARED64 atomic_u64 connects[OUTCOME_COUNTED];
     SHARED64 atomic_u64 checks_ok;
     SHARED64 atomic_u64 checks_failed;
     SHARED64 atomic_u64 steered; /* attempts sent here */
     struct breaker breaker;
-    struct check_record checks[16];
+    /* of the checks; written by the holder of the lease */
+    SHARED64 atomic_u64 checked_ns;  /* CLOCK_BOOTTIME of the last result */
+    SHARED64 atomic_u64 hinted_ns;   /* CLOCK_BOOTTIME of the last hint, by anyone */
+    SHARED64 atomic_u64 check_count; /* position in `checks` */
+    SHARED64 atomic_u64 check_spare[5];
+    struct check_record checks[64];
 };
 
 /* See events.h for the protocol. */
@@ -215,14 +243,15 @@ struct event_slot {
     SHARED64 uint64_t words[40];
 };
 
-_Static_assert(sizeof(struct live_head) == 64, "a cache line");
+_Static_assert(sizeof(struct contender_slot) == 32, "same in every process");
+_Static_assert(sizeof(struct live_head) == 128 + 32 * CONTENDERS_MAX, "lanes");
 _Static_assert(sizeof(struct segment_head) == 152, "same in every process");
 _Static_assert(sizeof(struct segment_head) <= SEGMENT_HEAD_SIZE, "fits its page");
 _Static_assert(offsetof(struct segment_head, sequence) == 144, "same in every process");
 _Static_assert(sizeof(struct service_settings) % 8 == 0, "copied by words");
 _Static_assert(sizeof(struct endpoint_settings) % 8 == 0, "copied by words");
-_Static_assert(offsetof(struct endpoint_brief, same_zone) ==
-                   offsetof(struct endpoint_settings, same_zone),
+_Static_assert(offsetof(struct endpoint_brief, health_lasts_ns) ==
+                   offsetof(struct endpoint_settings, health_lasts_ns),
                "the brief begins the settings");
 _Static_assert(sizeof(struct endpoint_brief) % 8 == 0, "copied by words");
 _Static_assert(offsetof(struct endpoint_label, name) == 0 && NAME_TEXT % 8 == 0, "read alone");
@@ -231,7 +260,8 @@ _Static_assert(sizeof(struct match_settings) % 8 == 0, "copied by words");
 _Static_assert(sizeof(struct ip_entry) % 8 == 0, "copied by words");
 _Static_assert(sizeof(struct bank) % 8 == 0, "copied by words");
 _Static_assert(sizeof(struct service_live) == 64, "a cache line");
-_Static_assert(sizeof(struct endpoint_live) == 64 + 64 + sizeof(struct breaker) + 256, "lanes");
+_Static_assert(sizeof(struct endpoint_live) == 64 + 64 + sizeof(struct breaker) + 64 + 1024,
+               "lanes");
 _Static_assert(sizeof(struct event_slot) == 328, "same in every process");
 
 #endif

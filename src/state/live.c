@@ -1,6 +1,7 @@
 #include "state/live.h"
 
 #include "base/clock.h"
+#include "policy/verdict.h"
 
 enum { LOW16 = 0xffff };
 
@@ -34,7 +35,7 @@ enum runtime_mode runtime_mode_unpack(uint64_t mode_word, uint64_t *until_boot_m
     uint64_t mode = mode_word & LOW16;
 
     *until_boot_ms = mode_word >> 16;
-    return mode <= RUNTIME_OFF ? (enum runtime_mode)mode : RUNTIME_NONE;
+    return mode <= RUNTIME_MANUAL ? (enum runtime_mode)mode : RUNTIME_NONE;
 }
 
 enum service_mode service_mode_now(uint64_t mode_word, enum service_mode configured,
@@ -52,10 +53,42 @@ enum service_mode service_mode_now(uint64_t mode_word, enum service_mode configu
         return MODE_OBSERVE;
     case RUNTIME_OFF:
         return MODE_OFF;
+    case RUNTIME_MANUAL: /* it says which endpoint, not whether */
     case RUNTIME_NONE:
         break;
     }
     return configured;
+}
+
+uint64_t held_pack(struct held held)
+{
+    return (uint64_t)held.generation << 32 | slot_code(held.slot);
+}
+
+struct held held_unpack(uint64_t word)
+{
+    return (struct held){.slot = code_slot(word), .generation = (uint32_t)(word >> 32)};
+}
+
+struct held service_held(const struct service_live *live, uint64_t now_ns)
+{
+    const struct held none = {.slot = NO_SLOT};
+    uint64_t until_ms, word;
+
+    /* Acquire; partner: the release in service_hold(). */
+    word = atomic_load_explicit(&live->mode, memory_order_acquire);
+    if (runtime_mode_unpack(word, &until_ms) != RUNTIME_MANUAL ||
+        (until_ms != 0 && now_ns / NS_PER_MS >= until_ms))
+        return none;
+    return held_unpack(load_relaxed(&live->held));
+}
+
+void service_hold(struct service_live *live, struct held held, uint64_t until_boot_ms)
+{
+    store_relaxed(&live->held, held_pack(held));
+    /* Release: whoever reads the mode finds the endpoint that it means. */
+    atomic_store_explicit(&live->mode, runtime_mode_pack(RUNTIME_MANUAL, until_boot_ms),
+                          memory_order_release);
 }
 
 /* Two winners may write at the same time: the later epoch stays, whoever comes last. */
@@ -84,7 +117,7 @@ bool last_switch_read(const struct service_live *live, struct last_switch *out)
     uint64_t when = load_relaxed(&live->last_switch_ms);
     uint64_t reason = what >> 16 & LOW16;
 
-    if (what == 0 || (what & LOW16) != (when & LOW16) || reason > CHOICE_REMOVED)
+    if (what == 0 || (what & LOW16) != (when & LOW16) || reason > CHOICE_MANUAL)
         return false;
     out->wall_ms = when >> 16;
     out->from = code_slot(what >> 48);
@@ -104,4 +137,21 @@ int last_error_unpack(uint64_t word, uint64_t *wall_ms)
 {
     *wall_ms = word & (UINT64_MAX >> 16);
     return (int)(word >> 48);
+}
+
+const char *last_error_check_text(int error)
+{
+    return error >= LAST_ERROR_CHECK
+               ? check_cause_text((enum check_cause)(error - LAST_ERROR_CHECK))
+               : NULL;
+}
+
+void live_raise(atomic_u64 *word, uint64_t value)
+{
+    uint64_t old = load_relaxed(word);
+
+    while (old < value)
+        if (atomic_compare_exchange_weak_explicit(word, &old, value, memory_order_relaxed,
+                                                  memory_order_relaxed))
+            return;
 }

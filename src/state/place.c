@@ -62,6 +62,7 @@ static void name_files(struct place *place)
 {
     name_file(place->segment, sizeof(place->segment), place, "segment");
     name_file(place->lock, sizeof(place->lock), place, "lock");
+    name_file(place->secrets, sizeof(place->secrets), place, "secrets");
     name_file(place->start, sizeof(place->start), place, "start");
     name_file(place->failed, sizeof(place->failed), place, "failed");
 }

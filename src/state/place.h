@@ -21,8 +21,9 @@ struct place {
     char instance[INSTANCE_TEXT];
     char segment[PATH_TEXT + 128]; /* the segment itself */
     char lock[PATH_TEXT + 128]; /* whoever writes the segment holds flock() on it; never unlinked */
-    char start[PATH_TEXT + 128];  /* whoever has the file published for a program holds flock() */
-    char failed[PATH_TEXT + 128]; /* left by a publication that failed; holds the file's stamp */
+    char start[PATH_TEXT + 128];   /* whoever has the file published for a program holds flock() */
+    char secrets[PATH_TEXT + 128]; /* user names and passwords, 0600; see secrets.h */
+    char failed[PATH_TEXT + 128];  /* left by a publication that failed; holds the file's stamp */
 };
 
 /* The environment, as far as it matters here; NULL = not set. */

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
@@ -16,6 +17,7 @@
 #include "state/events.h"
 #include "state/fence.h"
 #include "state/files.h"
+#include "state/secrets.h"
 
 #define LOCK_WAIT_NS (5 * NS_PER_S)
 #define LOCK_POLL_NS (2 * NS_PER_MS)
@@ -213,12 +215,51 @@ static int check(const struct publication *publication, const char **why)
     return fits ? 0 : -EINVAL;
 }
 
+static bool take_secret(const struct publish_endpoint *endpoint, struct secret_entry *out)
+{
+    const char *username = endpoint->username ? endpoint->username : "";
+    const char *password = endpoint->password ? endpoint->password : "";
+
+    if (!*username && !*password)
+        return false;
+    out->slot = endpoint->settings.slot;
+    out->generation = endpoint->settings.generation;
+    return text_copy(out->secret.username, sizeof(out->secret.username), username) &&
+           text_copy(out->secret.password, sizeof(out->secret.password), password);
+}
+
+/* Once slots are picked, and before anybody sees them. */
+static int write_secrets(const struct place *place, const struct publication *publication,
+                         const char **why)
+{
+    struct secret_entry *entries = calloc(ENDPOINT_SLOTS_MAX, sizeof(*entries));
+    uint32_t count = 0;
+    int error;
+
+    if (!entries)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < publication->service_count; i++) {
+        const struct publish_service *service = &publication->services[i];
+
+        for (uint32_t e = 0; e < service->endpoint_count; e++)
+            count += take_secret(&service->endpoints[e], &entries[count]);
+    }
+    error = secrets_write(place, entries, count);
+    if (error)
+        *why = "the file of user names and passwords cannot be written";
+    explicit_bzero(entries, ENDPOINT_SLOTS_MAX * sizeof(*entries));
+    free(entries);
+    return error;
+}
+
 static int change(const struct place *place, struct publication *publication,
                   const struct present *present, enum publish_result *result, const char **why)
 {
     struct bank_image image;
     int error = slots_pick(publication, &present->old, &present->segment);
 
+    if (!error)
+        error = write_secrets(place, publication, why);
     if (error)
         return error;
     error = bank_build(publication, &image);
@@ -248,6 +289,9 @@ static int create(const struct place *place, struct publication *publication,
     int error;
 
     slots_number(publication);
+    error = write_secrets(place, publication, why);
+    if (error)
+        return error;
     error = bank_build(publication, &image);
     if (error)
         return error;

@@ -20,6 +20,8 @@
 struct publish_endpoint {
     struct endpoint_settings settings; /* slot, generation and past are filled in by publishing */
     struct endpoint_label label;
+    const char *username; /* for the file of secrets; NULL or "" = none */
+    const char *password;
 };
 
 struct publish_service {

@@ -249,7 +249,12 @@ struct event_slot *segment_event(const struct segment *segment, uint64_t sequenc
 
 atomic_u64 *segment_event_head(const struct segment *segment)
 {
+    return &segment_live_head(segment)->newest_event;
+}
+
+struct live_head *segment_live_head(const struct segment *segment)
+{
     void *head = segment->live;
 
-    return &((struct live_head *)head)->newest_event;
+    return head;
 }

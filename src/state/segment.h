@@ -53,5 +53,6 @@ struct service_live *segment_service(const struct segment *segment, uint32_t slo
 struct endpoint_live *segment_endpoint(const struct segment *segment, uint32_t slot);
 struct event_slot *segment_event(const struct segment *segment, uint64_t sequence);
 atomic_u64 *segment_event_head(const struct segment *segment);
+struct live_head *segment_live_head(const struct segment *segment);
 
 #endif

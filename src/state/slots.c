@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "policy/verdict.h"
 #include "state/bank.h"
 #include "state/live.h"
 
@@ -292,9 +293,30 @@ static void clear_service(struct service_live *live)
     store_relaxed(&live->uses, uses + 1);
 }
 
+/*
+ * The epoch of the lease stays: a prober that was stopped must find its compare-and-swap refused,
+ * and the one in force need not know of the change.
+ */
+static void clear_health(atomic_u64 *health)
+{
+    uint64_t word = load_relaxed(health);
+    struct verdict before;
+    struct verdict none;
+
+    do {
+        before = verdict_unpack(word);
+        none = (struct verdict){.epoch = before.epoch};
+        if (word != 0)
+            none.changes = before.changes + 1;
+    } while (!atomic_compare_exchange_weak_explicit(health, &word, verdict_pack(none),
+                                                    memory_order_relaxed, memory_order_relaxed));
+}
+
 static void clear_endpoint(struct endpoint_live *live, uint32_t generation)
 {
-    clear_words(live, sizeof(*live));
+    clear_health(&live->health);
+    clear_words((unsigned char *)(void *)live + sizeof(live->health),
+                sizeof(*live) - sizeof(live->health));
     store_relaxed(&live->generation, generation);
 }
 
@@ -360,11 +382,15 @@ static void carry_service(const struct publish_service *service, const struct ol
                           const struct service_live *from, struct service_live *to)
 {
     struct active active = active_unpack(load_relaxed(&from->active));
+    struct held held = held_unpack(load_relaxed(&from->held));
     struct last_switch last;
 
     active.slot = moved_slot(active.slot, service, old);
     store_relaxed(&to->active, active_pack(active));
     store_relaxed(&to->switches, load_relaxed(&from->switches));
+    held.slot = moved_slot(held.slot, service, old);
+    held.generation = 1; /* as slots_number() has it */
+    store_relaxed(&to->held, held_pack(held));
     store_relaxed(&to->mode, load_relaxed(&from->mode));
     if (last_switch_read(from, &last)) {
         last.from = moved_slot(last.from, service, old);
@@ -379,6 +405,21 @@ static void carry_endpoint(const struct endpoint_live *from, struct endpoint_liv
 {
     shared_read(to, from, sizeof(*to));
     store_relaxed(&to->generation, generation);
+}
+
+/* The lease's epoch goes on, nobody holds it, and no health word is ahead of it. */
+static void carry_lease(const struct segment *from, const struct segment *to)
+{
+    uint64_t epoch = load_relaxed(&segment_live_head(from)->lease) >> 32;
+
+    store_relaxed(&segment_live_head(to)->lease, epoch << 32);
+    for (uint32_t i = 0; i < to->endpoint_slots; i++) {
+        atomic_u64 *health = &segment_endpoint(to, i)->health;
+        struct verdict verdict = verdict_unpack(load_relaxed(health));
+
+        verdict.epoch = (uint16_t)epoch;
+        store_relaxed(health, verdict_pack(verdict));
+    }
 }
 
 static void carry_events(const struct segment *from, const struct segment *to)
@@ -410,4 +451,5 @@ void slots_carry_over(const struct publication *publication, const struct old_se
                 carry_endpoint(state, segment_endpoint(to, now->slot), now->generation);
         }
     }
+    carry_lease(from, to);
 }

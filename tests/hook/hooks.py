@@ -387,3 +387,13 @@ def need_tool(name):
     if path is None:
         pytest.skip(SKIPPED + f"{name} is not installed")
     return path
+
+
+MEMCHECK_SUPPRESSIONS = f"--suppressions={pathlib.Path(__file__).parent / 'memcheck.supp'}"
+
+
+def complaints(stderr):
+    """What valgrind says of a program, without process ids; that it knows a system call less than the
+    kernel is no complaint about the program."""
+    lines = [line for line in stderr.splitlines() if not re.match(r"--\d+-- ", line)]
+    return re.sub(r"==\d+==", "==", "\n".join(lines))

@@ -13,8 +13,8 @@ def test_program_without_connections_has_no_thread_segment_or_child(world, condi
 
 
 @everywhere
-def test_program_that_connects_has_no_thread_or_child(world, condition):
-    world.same_as_kernel("quiet", "program_that_connects_has_no_thread_or_child", condition)
+def test_program_that_connects_has_no_child(world, condition):
+    world.same_as_kernel("quiet", "program_that_connects_has_no_child", condition)
 
 
 @everywhere

@@ -212,6 +212,7 @@ QUICK = """
 # A breaker that stays open for the whole test.
 SLOW = """
     breaker  { open = 10m  open_max = 10m }
+    health   { enabled = false }
 """
 
 

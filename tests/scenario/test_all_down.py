@@ -16,6 +16,7 @@ def all_down(start_redis, write_config, policy, breaker="open = 10m  open_max = 
             when_all_down = {policy}
             breaker  {{ {breaker} }}
             failback {{ grace = 0s }}
+            health   {{ enabled = false }}
         """))
 
 

@@ -6,8 +6,8 @@ import pytest
 
 import lab
 
-COMMANDS = ["run", "check", "status", "events", "explain", "endpoint", "off", "observe", "on",
-            "reload"]
+COMMANDS = ["run", "check", "status", "monitor", "events", "explain", "endpoint", "switch", "auto",
+            "off", "observe", "on", "reload"]
 
 
 def test_alone_it_prints_help(redisteer):

@@ -151,6 +151,7 @@ def test_a_recovered_endpoint_is_used_again(pair, launch, write_config, start_pr
     config = write_config(two_endpoints(pair, """
         breaker  { open = 1s  open_backoff = 1.0 }
         failback { grace = 1s }
+        health   { enabled = false }
     """))
     program = start_program(launch.argv([lab.PYTHON, "-c", RECONNECT]),
                             env=launch.environment(config))

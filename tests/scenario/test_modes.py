@@ -57,12 +57,12 @@ def test_a_running_program_follows_a_reload(start_redis, launch, write_config, s
                                             redisteer):
     east, west, south = start_redis("east"), start_redis("west"), start_redis("south")
     config = write_config(lab.service("cache", ["redis.test"], {
-        "east": east.address, "west": west.address}))
+        "east": east.address, "west": west.address}, lab.SLOW))
     ask = start_asker(launch, config)
     assert ask("redis.test", 6379) == "east"
 
     write_config(lab.service("cache", ["redis.test", "other.test"], {
-        "south": south.address, "west": west.address}))
+        "south": south.address, "west": west.address}, lab.SLOW))
     result = redisteer("reload", config=config)
     assert result.returncode == 0, result.stderr
     assert ask("redis.test", 6379) == "south"

@@ -72,6 +72,7 @@ void world_add_endpoint(struct publish_service *service, const char *name, const
     endpoint->settings.addresses[0] = world_address(ip, port);
     endpoint->settings.address_count = 1;
     endpoint->settings.weight_milli = 1001 - service->endpoint_count;
+    endpoint->settings.health = service->settings.health;
     text_copy(endpoint->label.name, NAME_TEXT, name);
     text_format(endpoint->label.host, ADDRESS_HOST_TEXT, "%s:%u", ip, (unsigned)port);
     text_copy(endpoint->label.ip_text[0], ADDRESS_IP_TEXT, ip);
@@ -121,6 +122,17 @@ struct publish_service *world_add_service(struct world *world, const char *name,
     };
     settings->failover.grace_ns = 60 * NS_PER_S;
     settings->failover.failback = 1;
+    settings->failover.close_connections = 1;
+    settings->health = (struct health_rules){
+        .interval_ns = NS_PER_S,
+        .fast_interval_ns = 200 * NS_PER_MS,
+        .timeout_ns = NS_PER_S,
+        .fall = 2,
+        .rise = 2,
+        .probes = 1,
+        .enabled = 1,
+        .probe = PROBE_PING,
+    };
     for (unsigned i = 0; i < endpoints; i++) {
         char endpoint[16];
         char ip[32];

@@ -60,9 +60,6 @@ START_TEST(whatever_makes_the_current_ineligible_moves_the_host)
     group[EAST].health = HEALTH_UNHEALTHY;
     assert_choice(&failback, EAST, WEST, -1, CHOICE_HEALTH);
     set_up();
-    group[EAST].health = HEALTH_UNKNOWN;
-    assert_choice(&failback, EAST, WEST, -1, CHOICE_HEALTH);
-    set_up();
     group[EAST].breaker = BREAKER_OPEN;
     assert_choice(&failback, EAST, WEST, -1, CHOICE_BREAKER);
     set_up();
@@ -109,6 +106,38 @@ START_TEST(unknown_health_is_good_enough_while_nothing_is_healthy)
     assert_choice(&failback, -1, SOUTH, -1, CHOICE_FIRST);
     group[SOUTH].admin = ADMIN_DRAIN; /* it serves nobody: no reason to spurn the others */
     assert_choice(&failback, SOUTH, EAST, -1, CHOICE_ADMIN);
+}
+END_TEST
+
+/* Of two that are checked for the first time one answers first. */
+START_TEST(an_endpoint_in_use_is_not_left_because_its_health_is_unknown)
+{
+    set_up();
+    group[EAST].health = HEALTH_UNKNOWN;
+    assert_choice(&failback, EAST, EAST, -1, CHOICE_KEPT);
+    assert_choice(&failback, WEST, WEST, -1, CHOICE_KEPT); /* nor taken up again for it */
+    group[EAST].breaker = BREAKER_OPEN;
+    assert_choice(&failback, EAST, WEST, -1, CHOICE_BREAKER);
+}
+END_TEST
+
+START_TEST(one_that_the_operator_holds_is_used_while_it_is_well)
+{
+    set_up();
+    group[WEST].held = true;
+    assert_choice(&failback, EAST, WEST, -1, CHOICE_MANUAL);
+    assert_choice(&no_failback, EAST, WEST, -1, CHOICE_MANUAL);
+    assert_choice(&failback, WEST, WEST, -1, CHOICE_KEPT);
+    group[WEST].health = HEALTH_UNHEALTHY;
+    assert_choice(&failback, WEST, EAST, -1, CHOICE_HEALTH);
+    group[WEST].health = HEALTH_HEALTHY;
+    group[WEST].grace_until_ns = now + 1;
+    assert_choice(&failback, EAST, EAST, -1, CHOICE_KEPT);
+    group[WEST].grace_until_ns = now;
+    assert_choice(&failback, EAST, WEST, -1, CHOICE_MANUAL);
+    group[WEST].held = false;
+    assert_choice(&failback, WEST, EAST, -1, CHOICE_FAILBACK);
+    assert_choice(&no_failback, WEST, WEST, -1, CHOICE_KEPT);
 }
 END_TEST
 
@@ -245,6 +274,8 @@ int main(void)
         failback_goes_to_the_better_one_when_allowed_and_out_of_grace,
         one_in_grace_is_chosen_when_there_is_no_other,
         unknown_health_is_good_enough_while_nothing_is_healthy,
+        an_endpoint_in_use_is_not_left_because_its_health_is_unknown,
+        one_that_the_operator_holds_is_used_while_it_is_well,
         a_disabled_breaker_admits,
         nothing_eligible_is_no_choice,
         a_half_open_endpoint_that_would_take_over_gets_a_trial,

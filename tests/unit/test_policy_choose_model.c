@@ -43,6 +43,13 @@ static bool eligible(const struct group *group, unsigned index)
            closed(&group->candidates[index]);
 }
 
+/* "UNKNOWN, it stays" */
+static bool stays(const struct group *group, unsigned index)
+{
+    return group->candidates[index].admin == ADMIN_READY && closed(&group->candidates[index]) &&
+           group->candidates[index].health != HEALTH_UNHEALTHY;
+}
+
 static bool half_open(const struct group *group, unsigned index)
 {
     return group->candidates[index].admin == ADMIN_READY && well(group, index) &&
@@ -54,10 +61,11 @@ static bool grace(const struct group *group, unsigned index)
     return group->candidates[index].grace_until_ns > group->now;
 }
 
-/* "same zone first, then the highest weight" */
+/* "the one that the operator holds, then same zone first, then the highest weight" */
 static int64_t preference(const struct group *group, int index)
 {
-    return (group->candidates[index].same_zone ? 10000000 : 0) +
+    return (group->candidates[index].held ? 100000000 : 0) +
+           (group->candidates[index].same_zone ? 10000000 : 0) +
            group->candidates[index].weight_milli;
 }
 
@@ -65,7 +73,14 @@ static int64_t preference(const struct group *group, int index)
 static int64_t score(const struct group *group, int index)
 {
     return preference(group, index) * 100 - index -
-           (grace(group, (unsigned)index) ? INT64_C(100000000000) : 0);
+           (grace(group, (unsigned)index) ? INT64_C(1000000000000) : 0);
+}
+
+/* "rules allow it (of a held one they need not) and its grace is over" */
+static bool may_take_over(const struct group *group, unsigned index, bool may_fail_back, int from)
+{
+    return (may_fail_back || group->candidates[index].held) && !grace(group, index) &&
+           preference(group, (int)index) > preference(group, from);
 }
 
 static int highest(const struct group *group, const bool in[])
@@ -84,12 +99,13 @@ static struct choice model_choose(const struct group *group, bool may_fail_back,
     bool set[ENDPOINTS_MAX] = {false};
     bool known = current >= 0 && current < (int)group->count;
 
-    if (known && eligible(group, (unsigned)current)) {
+    if (known && stays(group, (unsigned)current)) {
         for (unsigned i = 0; i < group->count; i++)
-            set[i] = may_fail_back && eligible(group, i) && !grace(group, i) &&
-                     preference(group, (int)i) > preference(group, current);
+            set[i] = eligible(group, i) && may_take_over(group, i, may_fail_back, current);
         choice.endpoint = highest(group, set);
-        choice.reason = choice.endpoint < 0 ? CHOICE_KEPT : CHOICE_FAILBACK;
+        choice.reason = choice.endpoint < 0                       ? CHOICE_KEPT
+                        : group->candidates[choice.endpoint].held ? CHOICE_MANUAL
+                                                                  : CHOICE_FAILBACK;
         if (choice.endpoint < 0)
             choice.endpoint = current;
     } else {
@@ -107,9 +123,7 @@ static struct choice model_choose(const struct group *group, bool may_fail_back,
     }
     for (unsigned i = 0; i < group->count; i++)
         set[i] = half_open(group, i) &&
-                 (choice.endpoint < 0 ||
-                  (may_fail_back && !grace(group, i) &&
-                   preference(group, (int)i) > preference(group, choice.endpoint)));
+                 (choice.endpoint < 0 || may_take_over(group, i, may_fail_back, choice.endpoint));
     choice.trial = highest(group, set);
     return choice;
 }
@@ -153,11 +167,13 @@ static void random_group(struct group *group, uint64_t *seed)
             .admin = unit_below(seed, trouble + 1) ? ADMIN_READY : (enum admin)unit_below(seed, 3),
             .same_zone = unit_below(seed, 3) == 0,
         };
+    if (unit_below(seed, 4) == 0)
+        group->candidates[unit_below(seed, group->count)].held = true;
 }
 
 START_TEST(choices_are_the_models)
 {
-    unsigned seen[CHOICE_REMOVED + 1] = {0}, trials = 0;
+    unsigned seen[CHOICE_MANUAL + 1] = {0}, trials = 0;
 
     for (uint64_t number = 1; number <= CASES; number++) {
         uint64_t seed = number;
@@ -182,7 +198,7 @@ START_TEST(choices_are_the_models)
         seen[real.reason]++;
         trials += real.trial >= 0;
     }
-    for (int i = 0; i <= CHOICE_REMOVED; i++)
+    for (int i = 0; i <= CHOICE_MANUAL; i++)
         ck_assert_uint_gt(seen[i], CASES / 200);
     ck_assert_uint_gt(trials, CASES / 200);
 }

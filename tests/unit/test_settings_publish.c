@@ -1,12 +1,15 @@
 /* Publishing a file: names resolved, what does not resolve said, everything found again. */
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/text.h"
 #include "settings/settings.h"
 #include "state/bank.h"
+#include "state/secrets.h"
 #include "unit.h"
 
 static char directory[64];
@@ -48,6 +51,7 @@ static enum publish_result publish_text(const struct place *place, const char *t
 }
 
 struct seen {
+    struct bank front;
     struct service_settings service;
     struct endpoint_settings endpoint;
     struct endpoint_label label;
@@ -64,6 +68,7 @@ static struct seen look(const struct place *place)
 
     ck_assert_msg(segment_attach(&segment, place, &why) == 0, "%s", why);
     ck_assert(bank_open(&segment, &view));
+    bank_front(&view, &seen.front);
     ck_assert(bank_service(&view, 0, &seen.service));
     ck_assert(bank_endpoint(&view, 0, &seen.endpoint));
     ck_assert(bank_label(&view, 0, &seen.label));
@@ -191,6 +196,72 @@ START_TEST(publishing_the_same_again_changes_nothing)
 }
 END_TEST
 
+START_TEST(health_rules_of_each_endpoint_are_published)
+{
+    struct place place = place_of("health");
+
+    publish_text(&place, "monitor = external\nservice a { match = { r }\n"
+                         " endpoint e { address = 127.0.0.7 health { fall = 9 } }\n"
+                         " health { fall = 6 rise = 5 } }\n");
+    struct seen seen = look(&place);
+
+    ck_assert_uint_eq(seen.front.monitor, MONITOR_EXTERNAL);
+    ck_assert_uint_eq(seen.service.health.fall, 6);
+    ck_assert_uint_eq(seen.endpoint.health.fall, 9);
+    ck_assert_uint_eq(seen.endpoint.health.rise, 5);
+}
+END_TEST
+
+static struct secret secret_at(const struct place *place, const struct seen *seen)
+{
+    int fd = secrets_open(place->secrets);
+    struct secret secret;
+
+    ck_assert_int_ge(fd, 0);
+    ck_assert(secrets_read(fd, seen->endpoint.slot, seen->endpoint.generation, &secret));
+    close(fd);
+    return secret;
+}
+
+START_TEST(a_password_is_published_beside_the_segment)
+{
+    struct place place = place_of("secret");
+
+    publish_text(&place, "service a { match = { r }\n"
+                         " endpoint e { address = 127.0.0.7 username = u password = p } }\n");
+    struct seen seen = look(&place);
+    struct secret secret = secret_at(&place, &seen);
+
+    ck_assert_str_eq(secret.username, "u");
+    ck_assert_str_eq(secret.password, "p");
+    publish_text(&place, "service a { match = { r } endpoint e { address = 127.0.0.7 } }\n");
+    ck_assert_int_eq(secrets_open(place.secrets), -ENOENT);
+}
+END_TEST
+
+START_TEST(the_first_line_of_a_password_file_is_published)
+{
+    struct place place = place_of("secretfile");
+    char path[128], text[256];
+    FILE *file;
+
+    snprintf(path, sizeof(path), "%s/password", directory);
+    file = fopen(path, "w");
+    ck_assert_ptr_nonnull(file);
+    ck_assert_int_eq(fchmod(fileno(file), 0600), 0);
+    fputs("from the file\r\nand no more\n", file);
+    fclose(file);
+    snprintf(text, sizeof(text),
+             "service a { match = { r } endpoint e { address = 127.0.0.7 password_file = %s } }\n",
+             path);
+    publish_text(&place, text);
+    struct seen seen = look(&place);
+
+    ck_assert_str_eq(secret_at(&place, &seen).password, "from the file");
+    ck_assert_uint_eq(said_count, 0);
+}
+END_TEST
+
 /* Whatever the tests left, also one that failed half way. */
 static void remove_directory(void)
 {
@@ -211,6 +282,9 @@ int main(void)
         name_that_does_not_resolve_is_said_and_published_without_address,
         name_that_no_longer_resolves_keeps_its_addresses,
         publishing_the_same_again_changes_nothing,
+        health_rules_of_each_endpoint_are_published,
+        a_password_is_published_beside_the_segment,
+        the_first_line_of_a_password_file_is_published,
     };
     int status;
 

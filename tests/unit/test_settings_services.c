@@ -57,11 +57,7 @@ static const struct settings_case cases[] = {
      "1: events.run is not available in this build: '/bin/true'\n"},
     {"web { listen = \"127.0.0.1:9379\" }\n",
      "1: web.listen is not available in this build: '127.0.0.1:9379'\n"},
-    {"monitor = process\n", "1: monitor is not available in this build: 'process'\n"},
-    {"monitor = external\n", "1: monitor is not available in this build: 'external'\n"},
     {OPEN "connect { rate = 1 }\n}\n", "4: connect.rate is not available in this build: '1'\n"},
-    {OPEN "connect { max_age = 1s }\n}\n",
-     "4: connect.max_age is not available in this build: '1s'\n"},
     {OPEN "failback { probe = ping }\n}\n",
      "4: failback.probe is not available in this build: 'ping'\n"},
     /* checks are judged though they are not available */

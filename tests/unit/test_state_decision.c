@@ -6,7 +6,10 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "policy/verdict.h"
+#include "state/bell.h"
 #include "state/events.h"
+#include "state/lease.h"
 #include "state/live.h"
 #include "state_world.h"
 
@@ -56,6 +59,15 @@ static int active(const struct service_view *service)
     struct candidate candidates[ENDPOINTS_MAX];
 
     return service_candidates(service, candidates, now);
+}
+
+/* As the prober would, of an endpoint that it has just checked. */
+static void give_verdict(const struct service_view *service, uint32_t index, enum health health)
+{
+    struct endpoint_live *live = service->endpoint_live[index];
+
+    store_relaxed(&live->checked_ns, now);
+    store_relaxed(&live->health, verdict_pack((struct verdict){.health = (uint8_t)health}));
 }
 
 static void refuse_twice(const struct service_view *service, uint32_t index)
@@ -136,11 +148,66 @@ START_TEST(unhealthy_verdict_moves_the_host_and_starts_grace)
     struct event event;
 
     service_decide(&service, now);
-    store_relaxed(&service.endpoint_live[0]->health, HEALTH_UNHEALTHY);
+    give_verdict(&service, 0, HEALTH_UNHEALTHY);
     ck_assert_int_eq(service_decide(&service, now).endpoint, 1);
     ck_assert_uint_eq(count_events(EVENT_FAILOVER, &event), 1);
     ck_assert_str_eq(event.reason, "health-check");
     ck_assert_uint_eq(load_relaxed(&service.endpoint_live[0]->grace_until_ns), now + 60 * NS_PER_S);
+}
+END_TEST
+
+START_TEST(verdict_that_nobody_renews_runs_out)
+{
+    struct service_view service = start(2);
+
+    give_verdict(&service, 0, HEALTH_UNHEALTHY);
+    now += 4 * NS_PER_S;
+    ck_assert_int_eq(service_health(&service, 0, now), HEALTH_UNHEALTHY);
+    ck_assert_int_eq(service_choice(&service, now).endpoint, 1);
+    now++;
+    ck_assert_int_eq(service_health(&service, 0, now), HEALTH_UNKNOWN);
+    ck_assert_int_eq(service_choice(&service, now).endpoint, 0);
+}
+END_TEST
+
+START_TEST(verdicts_of_quick_checks_outlast_a_change_of_the_prober)
+{
+    struct service_view service = start(2);
+
+    world->endpoints[0][0].settings.health.interval_ns = 100 * NS_PER_MS;
+    world->endpoints[0][0].settings.health.timeout_ns = 100 * NS_PER_MS;
+    world_publish(world);
+    service = view_of(0);
+    give_verdict(&service, 0, HEALTH_UNHEALTHY);
+    now += 2 * LEASE_NS;
+    ck_assert_int_eq(service_health(&service, 0, now), HEALTH_UNHEALTHY);
+    now++;
+    ck_assert_int_eq(service_health(&service, 0, now), HEALTH_UNKNOWN);
+}
+END_TEST
+
+START_TEST(verdict_from_before_checks_were_disabled_does_not_count)
+{
+    struct service_view service = start(2);
+
+    give_verdict(&service, 0, HEALTH_UNHEALTHY);
+    ck_assert_int_eq(service_choice(&service, now).endpoint, 1);
+    world->endpoints[0][0].settings.health.enabled = 0;
+    world_publish(world);
+    service = view_of(0);
+    ck_assert_int_eq(service_choice(&service, now).endpoint, 0);
+}
+END_TEST
+
+START_TEST(switch_rings_the_bell_and_the_first_choice_does_not)
+{
+    struct service_view service = start(2);
+
+    service_decide(&service, now);
+    ck_assert_uint_eq(bell_count(&segment), 0);
+    give_verdict(&service, 0, HEALTH_UNHEALTHY);
+    service_decide(&service, now);
+    ck_assert_uint_eq(bell_count(&segment), 1);
 }
 END_TEST
 
@@ -204,7 +271,7 @@ START_TEST(late_report_does_not_shorten_grace)
 
     service_decide(&service, now);
     refuse_twice(&service, 0);
-    store_relaxed(&service.endpoint_live[0]->health, HEALTH_UNHEALTHY);
+    give_verdict(&service, 0, HEALTH_UNHEALTHY);
     breaker_reset(&service.endpoint_live[0]->breaker);
     now -= 10 * NS_PER_S;
     refuse_twice(&service, 0);
@@ -305,13 +372,13 @@ struct choice __wrap_choose(const struct choice_rules *rules, const struct candi
 
 static void endpoint_1_fails(void)
 {
-    store_relaxed(&observed->endpoint_live[1]->health, HEALTH_UNHEALTHY);
+    give_verdict(observed, 1, HEALTH_UNHEALTHY);
 }
 
 static void endpoint_0_recovers_and_all_decide_so(void)
 {
-    store_relaxed(&observed->endpoint_live[0]->health, HEALTH_HEALTHY);
-    store_relaxed(&observed->endpoint_live[1]->health, HEALTH_UNHEALTHY);
+    give_verdict(observed, 0, HEALTH_HEALTHY);
+    give_verdict(observed, 1, HEALTH_UNHEALTHY);
     store_relaxed(&observed->live->active,
                   active_pack((struct active){.epoch = 9, .slot = observed->endpoints[2].slot}));
 }
@@ -322,7 +389,7 @@ START_TEST(choice_that_aged_before_it_was_put_in_place_is_made_again)
 
     observed = &service;
     service_decide(&service, now);
-    store_relaxed(&service.endpoint_live[0]->health, HEALTH_UNHEALTHY);
+    give_verdict(&service, 0, HEALTH_UNHEALTHY);
     meanwhile = endpoint_1_fails;
     ck_assert_int_eq(service_decide(&service, now).endpoint, 2);
     ck_assert_int_eq(active(&service), 2);
@@ -337,8 +404,8 @@ START_TEST(loser_of_the_swap_takes_the_winners_choice)
     observed = &service;
     service.settings.failover.failback = 0;
     service_decide(&service, now);
-    store_relaxed(&service.endpoint_live[0]->health, HEALTH_UNHEALTHY);
-    store_relaxed(&service.endpoint_live[2]->health, HEALTH_HEALTHY);
+    give_verdict(&service, 0, HEALTH_UNHEALTHY);
+    give_verdict(&service, 2, HEALTH_HEALTHY);
     meanwhile = endpoint_0_recovers_and_all_decide_so;
     ck_assert_int_eq(service_decide(&service, now).endpoint, 2);
     ck_assert_uint_eq(active_unpack(load_relaxed(&service.live->active)).epoch, 9);
@@ -408,14 +475,12 @@ static void *decide_often(void *argument)
     const struct service_view *service = argument;
 
     pthread_barrier_wait(&barrier);
-    for (int i = 0; i < 12; i++) {
-        store_relaxed(&service->endpoint_live[i % 3]->health,
-                      i % 2 ? HEALTH_HEALTHY : HEALTH_UNHEALTHY);
+    for (uint32_t i = 0; i < 12; i++) {
+        give_verdict(service, i % 3, i % 2 ? HEALTH_HEALTHY : HEALTH_UNHEALTHY);
         service_decide(service, now);
     }
-    for (int i = 0; i < 3; i++)
-        store_relaxed(&service->endpoint_live[i]->health,
-                      i == 2 ? HEALTH_HEALTHY : HEALTH_UNHEALTHY);
+    for (uint32_t i = 0; i < 3; i++)
+        give_verdict(service, i, i == 2 ? HEALTH_HEALTHY : HEALTH_UNHEALTHY);
     service_decide(service, now);
     return NULL;
 }
@@ -444,6 +509,10 @@ int main(void)
         open_breaker_of_the_active_endpoint_moves_the_host,
         report_counts_and_remembers_the_error,
         unhealthy_verdict_moves_the_host_and_starts_grace,
+        verdict_that_nobody_renews_runs_out,
+        verdicts_of_quick_checks_outlast_a_change_of_the_prober,
+        verdict_from_before_checks_were_disabled_does_not_count,
+        switch_rings_the_bell_and_the_first_choice_does_not,
         drained_endpoint_is_left_without_grace,
         successful_trials_after_grace_bring_the_host_back,
         failed_trial_starts_grace_again,

@@ -1,0 +1,272 @@
+/*
+ * redisteer monitor: the dedicated prober of this host. Publishes the file, follows its changes,
+ * takes the lease and checks the endpoints (in a thread: prober.c); logs what happens.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "cli/context.h"
+#include "cli/journal.h"
+#include "cli/prober.h"
+#include "state/events.h"
+#include "state/lease.h"
+
+/* Names that take longer have no address at first; they are looked up again with the next change. */
+#define PATIENCE_NS (5 * NS_PER_S)
+
+enum { TURN_MS = 100, READY_TURNS = 100 };
+
+struct watcher {
+    struct context context;
+    struct journal journal;
+    struct segment segment;  /* for events; attached anew when another takes its place */
+    struct file_stamp tried; /* the file as it was last read, well or badly */
+    struct file_stamp seen;  /* a moment ago: a file that is being written is left alone */
+    struct prober prober;
+};
+
+/* ---- settings ---- */
+
+static int publish_settings(struct watcher *monitor, const struct settings *settings)
+{
+    enum publish_result result;
+
+    monitor->tried = settings->stamp;
+    monitor->seen = settings->stamp;
+    journal_set(&monitor->journal, settings);
+    if (context_published(&monitor->context, &settings->stamp))
+        return STATUS_DONE;
+    return context_publish(&monitor->context, settings, PATIENCE_NS, &result);
+}
+
+static void attach(struct watcher *monitor)
+{
+    const char *why;
+
+    if (monitor->segment.live && !segment_superseded(&monitor->segment))
+        return;
+    if (monitor->segment.live)
+        segment_detach(&monitor->segment);
+    monitor->segment = (struct segment){0};
+    if (segment_attach(&monitor->segment, &monitor->context.place, &why) != 0)
+        monitor->segment.live = NULL; /* the next turn tries again */
+}
+
+/* The old settings stay in force. */
+static void refuse(const struct watcher *monitor, const struct complaints *complaints)
+{
+    struct event event = {.type = EVENT_CONFIG};
+
+    context_complain(monitor->context.config, complaints);
+    for (size_t i = 0; i < complaints->count; i++)
+        if (monitor->journal.file[0] != '\0')
+            journal_line(&monitor->journal, LOG_ERROR, "%s:%u: %s", monitor->context.config,
+                         complaints->list[i].line, complaints->list[i].text);
+    if (!monitor->segment.live)
+        return;
+    text_copy(event.reason, sizeof event.reason, "bad file");
+    if (complaints->count > 0)
+        text_format(event.detail, sizeof event.detail, "line %u: %s", complaints->list[0].line,
+                    complaints->list[0].text);
+    event_write(&monitor->segment, &event);
+}
+
+static void reload(struct watcher *monitor)
+{
+    struct complaints complaints = {0};
+    struct settings *settings = NULL;
+    enum publish_result result;
+
+    file_stamp_read(monitor->context.config, &monitor->tried);
+    monitor->seen = monitor->tried;
+    if (settings_load(monitor->context.config, &settings, &complaints) != 0) {
+        refuse(monitor, &complaints);
+        return;
+    }
+    monitor->tried = settings->stamp;
+    journal_set(&monitor->journal, settings);
+    context_publish(&monitor->context, settings, PATIENCE_NS, &result);
+    settings_free(settings);
+}
+
+/* Read once it has stayed the same for a turn. A file that is missing changes nothing. */
+static void watch_file(struct watcher *monitor)
+{
+    struct file_stamp now;
+    bool settled;
+
+    if (file_stamp_read(monitor->context.config, &now) != 0)
+        return;
+    settled = file_stamp_equal(&now, &monitor->seen);
+    monitor->seen = now;
+    if (settled && !file_stamp_equal(&now, &monitor->tried))
+        reload(monitor);
+}
+
+/* ---- running ---- */
+
+static void report_prober(struct watcher *monitor)
+{
+    const char *why;
+    int error = prober_error(&monitor->prober, &why);
+
+    if (error != 0)
+        journal_line(&monitor->journal, LOG_ERROR, "%s: %s", why, strerror(error));
+}
+
+/* `ready`: a descriptor that is told by a byte once the lease is held; -1 = nobody waits. */
+static void tell_ready(const struct watcher *monitor, int *ready)
+{
+    if (*ready < 0 || !prober_holds(&monitor->prober))
+        return;
+    /* The terminal goes back to its owner; what there is to say goes to the log. */
+    if (write(*ready, "", 1) == 1)
+        dup2(STDOUT_FILENO, STDERR_FILENO);
+    close(*ready);
+    *ready = -1;
+}
+
+static int run(struct watcher *monitor, int ready)
+{
+    const struct timespec turn = {.tv_nsec = TURN_MS * (long)NS_PER_MS};
+    sigset_t signals;
+    int error, signal_number, status = STATUS_DONE;
+
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
+    sigprocmask(SIG_BLOCK, &signals, NULL);
+    signal(SIGPIPE, SIG_IGN);
+
+    attach(monitor);
+    if (monitor->segment.live)
+        journal_follow(&monitor->journal, &monitor->segment);
+    error = prober_start(&monitor->prober, &monitor->context.place);
+    if (error != 0) {
+        say("cannot start a thread: %s", strerror(-error));
+        return STATUS_FAILED;
+    }
+    for (unsigned turns = 0;; turns++) {
+        signal_number = sigtimedwait(&signals, NULL, &turn);
+        if (signal_number == SIGHUP)
+            reload(monitor);
+        else
+            watch_file(monitor);
+        attach(monitor);
+        if (monitor->segment.live)
+            journal_follow(&monitor->journal, &monitor->segment);
+        report_prober(monitor);
+        tell_ready(monitor, &ready);
+        if (signal_number == SIGTERM || signal_number == SIGINT)
+            break;
+        if (ready >= 0 && turns == READY_TURNS) {
+            say("cannot take the lease: another process holds it");
+            status = STATUS_FAILED;
+            break;
+        }
+    }
+    prober_stop(&monitor->prober);
+    if (monitor->segment.live)
+        journal_follow(&monitor->journal, &monitor->segment);
+    return status;
+}
+
+/* ---- detached ---- */
+
+static int become_detached(struct watcher *monitor, int ready)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    if (null >= 0) {
+        dup2(null, STDIN_FILENO);
+        dup2(null, STDOUT_FILENO);
+        close(null);
+    }
+    /* Whoever waits for the end of a pipe of our caller's must not wait for us. */
+    if (ready > STDERR_FILENO + 1)
+        close_range(STDERR_FILENO + 1, (unsigned)ready - 1, 0);
+    close_range((unsigned)ready + 1, ~0U, 0);
+    setsid();
+    if (chdir("/") != 0)
+        return STATUS_FAILED;
+    return run(monitor, ready);
+}
+
+static int await_child(pid_t child, int ready)
+{
+    char byte;
+    int status;
+    ssize_t got;
+
+    do {
+        got = read(ready, &byte, 1);
+    } while (got < 0 && errno == EINTR);
+    if (got == 1)
+        return STATUS_DONE;
+    if (waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) != 0)
+        return WEXITSTATUS(status); /* it has said why */
+    say("the monitor ended before it held the lease");
+    return STATUS_FAILED;
+}
+
+/* Two of them would only wait for each other. */
+static bool runs_already(const struct watcher *monitor, struct lease_holder *holder)
+{
+    struct segment segment;
+    const char *why;
+    bool runs;
+
+    if (segment_attach(&segment, &monitor->context.place, &why) != 0)
+        return false;
+    runs = lease_holder(&segment, clock_boot_ns(), holder) && holder->class == LEASE_PROCESS;
+    segment_detach(&segment);
+    return runs;
+}
+
+static int detach(struct watcher *monitor)
+{
+    struct lease_holder holder;
+    int ends[2];
+    pid_t child;
+
+    if (runs_already(monitor, &holder)) {
+        say("a monitor runs already: process %u", (unsigned)holder.pid);
+        return STATUS_DONE;
+    }
+    if (pipe2(ends, O_CLOEXEC) != 0 || (child = fork()) < 0) {
+        say("cannot start another process: %s", strerror(errno));
+        return STATUS_FAILED;
+    }
+    if (child == 0) {
+        close(ends[0]);
+        return become_detached(monitor, ends[1]);
+    }
+    close(ends[1]);
+    return await_child(child, ends[0]);
+}
+
+int command_monitor(const struct invocation *invocation)
+{
+    struct watcher monitor = {0};
+    struct settings *settings;
+    int status = context_make(invocation, &monitor.context);
+
+    if (status == STATUS_DONE)
+        status = context_load(monitor.context.config, &settings);
+    if (status != STATUS_DONE)
+        return status;
+    status = publish_settings(&monitor, settings);
+    settings_free(settings);
+    if (status != STATUS_DONE)
+        return status;
+    return invocation->given[MONITOR_DETACH] != NULL ? detach(&monitor) : run(&monitor, -1);
+}

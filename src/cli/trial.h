@@ -1,0 +1,11 @@
+/* trial: one check of one endpoint, now, by this process: before an operator switches to it. */
+#ifndef CLI_TRIAL_H
+#define CLI_TRIAL_H
+
+#include "cli/overview.h"
+#include "probe/probe.h"
+
+/* As the health checks do it, with its timeout and credentials. */
+struct probe_result trial(const struct service_row *row, uint32_t index, const char *secrets_path);
+
+#endif

@@ -1,0 +1,348 @@
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "health/health.h"
+#include "health/targets.h"
+#include "state/checked.h"
+
+/* A hint is a word in memory, which poll() cannot wait for: so it is looked at this often. */
+#define HINT_LOOK_MIN_NS (5 * NS_PER_MS)
+#define HINT_LOOK_MAX_NS (50 * NS_PER_MS)
+#define BEAT_NS          (LEASE_NS / 4)
+#define DECIDE_MIN_NS    (10 * NS_PER_MS)
+
+struct loop {
+    struct contender *self;
+    const struct segment *segment;
+    struct targets targets;
+    uint64_t look_ns; /* between two looks at the hints */
+    uint64_t beat_ns; /* when the next is due; so are the following */
+    uint64_t second_ns;
+    uint64_t decide_ns[SERVICES_MAX];
+    uint32_t service_count;
+    uint32_t hints; /* seen so far */
+    uint32_t random;
+    bool lost; /* somebody else has the lease */
+    void (*tick)(void *context);
+    void *context;
+    struct service_view service; /* large: one for all uses */
+};
+
+static uint32_t random_bits(struct loop *loop, uint64_t now_ns)
+{
+    return loop->random = (uint32_t)hash_mix(now_ns ^ (uint64_t)loop->random << 32);
+}
+
+/* The service as the targets have it. False: the settings have changed meanwhile. */
+static bool read_service(struct loop *loop, uint32_t index)
+{
+    struct bank_view view;
+
+    return loop->targets.built && bank_open(loop->segment, &view) &&
+           view.sequence == loop->targets.sequence && service_read(&view, index, &loop->service) &&
+           bank_valid(&view);
+}
+
+/* ---- settings ---- */
+
+static void pick_look(struct loop *loop)
+{
+    uint64_t shortest_ns = UINT64_MAX;
+
+    for (uint32_t i = 0; i < loop->targets.count; i++) {
+        const struct target *target = loop->targets.list[i];
+
+        if (target->in_use && target->schedule.rules.interval_ns < shortest_ns)
+            shortest_ns = target->schedule.rules.interval_ns;
+    }
+    loop->look_ns = shortest_ns / 16;
+    if (loop->look_ns < HINT_LOOK_MIN_NS)
+        loop->look_ns = HINT_LOOK_MIN_NS;
+    if (loop->look_ns > HINT_LOOK_MAX_NS)
+        loop->look_ns = HINT_LOOK_MAX_NS;
+}
+
+static int follow_settings(struct loop *loop, bool look_at_secrets, uint64_t now_ns)
+{
+    struct bank_view view;
+    int error;
+
+    if (!targets_outdated(&loop->targets, look_at_secrets))
+        return 0;
+    error = targets_build(&loop->targets, now_ns);
+    if (error)
+        return error == -EAGAIN ? 0 : error; /* the next turn tries again */
+    pick_look(loop);
+    loop->service_count = bank_open(loop->segment, &view) ? view.service_count : 0;
+    memset(loop->decide_ns, 0, sizeof(loop->decide_ns));
+    return 0;
+}
+
+/* ---- what is due besides checks ---- */
+
+/* A grace that ends and a failback that becomes due are nobody's evidence: they are found by
+ * looking. */
+static void decide(struct loop *loop, uint64_t now_ns)
+{
+    for (uint32_t i = 0; i < loop->service_count; i++) {
+        uint64_t every_ns;
+
+        if (now_ns < loop->decide_ns[i])
+            continue;
+        loop->decide_ns[i] = now_ns + DECIDE_MIN_NS;
+        if (!read_service(loop, i))
+            continue;
+        if (service_mode(&loop->service, now_ns) != MODE_OFF)
+            service_decide(&loop->service, now_ns);
+        every_ns = loop->service.settings.failover.failback_check_ns;
+        if (every_ns > DECIDE_MIN_NS)
+            loop->decide_ns[i] = now_ns + every_ns;
+    }
+}
+
+static void take_hints(struct loop *loop, uint64_t now_ns)
+{
+    uint32_t hints = atomic_load_explicit(checked_hint_word(loop->segment), memory_order_acquire);
+
+    if (hints == loop->hints)
+        return;
+    loop->hints = hints;
+    for (uint32_t i = 0; i < loop->targets.count; i++) {
+        struct target *target = loop->targets.list[i];
+
+        for (uint32_t m = target->first_member; m != 0; m = loop->targets.members[m - 1].next)
+            if (checked_last_hint(loop->targets.members[m - 1].live) > target->schedule.last_ns)
+                schedule_hurry(&target->schedule, now_ns);
+    }
+}
+
+static int housekeeping(struct loop *loop, uint64_t now_ns)
+{
+    bool second = now_ns >= loop->second_ns;
+    int error;
+
+    if (now_ns >= loop->beat_ns) {
+        lease_beat(loop->self, now_ns);
+        loop->beat_ns = now_ns + BEAT_NS;
+    }
+    if (second) {
+        loop->second_ns = now_ns + NS_PER_S;
+        if (loop->tick)
+            loop->tick(loop->context);
+    }
+    error = follow_settings(loop, second, now_ns);
+    if (error)
+        return error;
+    decide(loop, now_ns);
+    take_hints(loop, now_ns);
+    return 0;
+}
+
+/* ---- results ---- */
+
+static bool is_healthy(const struct member *member)
+{
+    return verdict_unpack(load_relaxed(&member->live->health)).health == HEALTH_HEALTHY;
+}
+
+/* Its user or password is wrong: said once per trouble, not once per check. */
+static bool is_trouble(enum check_cause cause)
+{
+    return cause == CHECK_WRONGPASS || cause == CHECK_NOPERM;
+}
+
+static void record(struct loop *loop, struct target *target, const struct check *check,
+                   uint64_t now_ns)
+{
+    bool complain = is_trouble(check->cause) && check->cause != target->trouble;
+    bool settled = check->passed;
+
+    for (uint32_t m = target->first_member; m != 0 && !loop->lost;) {
+        const struct member *member = &loop->targets.members[m - 1];
+
+        m = member->next;
+        if (!read_service(loop, member->service))
+            return;
+        loop->lost = !checked_record(&loop->service, member->index, (uint16_t)loop->self->epoch,
+                                     check, now_ns);
+        if (complain && !loop->lost)
+            checked_complain(&loop->service, member->index, check->cause);
+        settled = settled && is_healthy(member);
+    }
+    target->trouble = is_trouble(check->cause) ? check->cause : CHECK_FINE;
+    if (settled)
+        schedule_settled(&target->schedule);
+}
+
+/* This process has run out of something, and will have for the next check too. */
+static bool is_exhausted(const struct probe_result *result)
+{
+    return result->outcome == PROBE_VOID && (result->error == EMFILE || result->error == ENFILE ||
+                                             result->error == ENOMEM || result->error == ENOBUFS);
+}
+
+/* `late`: the answer has waited for us, nobody knows how long. */
+static int collect(struct loop *loop, struct target *target, bool late, uint64_t now_ns)
+{
+    struct probe_result result;
+    struct check check;
+
+    while (probe_take(target->probe, &result)) {
+        target->full = false;
+        if (is_exhausted(&result))
+            return -result.error;
+        if (late)
+            result.rtt_ns = 0;
+        if (schedule_finished(&target->schedule, &result, &check))
+            record(loop, target, &check, now_ns);
+    }
+    return 0;
+}
+
+/* ---- checks ---- */
+
+static int start_due(struct loop *loop, uint64_t now_ns)
+{
+    int error = 0;
+
+    for (uint32_t i = 0; i < loop->targets.count && !error; i++) {
+        struct target *target = loop->targets.list[i];
+        struct schedule *schedule = &target->schedule;
+
+        while (target->in_use && !target->full && schedule_due_ns(schedule) <= now_ns && !error) {
+            target->full = !probe_start(target->probe, now_ns, now_ns + schedule->rules.timeout_ns);
+            if (target->full)
+                break;
+            schedule_started(schedule, now_ns, random_bits(loop, now_ns));
+            error = collect(loop, target, false, now_ns); /* refused at once, for one */
+        }
+    }
+    return error;
+}
+
+static void sooner(uint64_t *at_ns, uint64_t candidate_ns)
+{
+    if (candidate_ns < *at_ns)
+        *at_ns = candidate_ns;
+}
+
+/* When the loop has to run again at the latest. */
+static uint64_t next_turn_ns(const struct loop *loop, uint64_t now_ns)
+{
+    uint64_t at_ns = now_ns + loop->look_ns;
+
+    sooner(&at_ns, loop->beat_ns);
+    for (uint32_t i = 0; i < loop->service_count; i++)
+        sooner(&at_ns, loop->decide_ns[i]);
+    for (uint32_t i = 0; i < loop->targets.count; i++) {
+        const struct target *target = loop->targets.list[i];
+
+        if (!target->in_use)
+            continue;
+        sooner(&at_ns, probe_deadline_ns(target->probe));
+        if (!target->full)
+            sooner(&at_ns, schedule_due_ns(&target->schedule));
+    }
+    return at_ns > now_ns ? at_ns : now_ns;
+}
+
+static void fill_polls(struct loop *loop)
+{
+    for (uint32_t i = 0; i < loop->targets.count; i++) {
+        const struct target *target = loop->targets.list[i];
+        struct pollfd *poll = &loop->targets.polls[i];
+
+        /* poll() passes over a negative descriptor. */
+        poll->fd = target->in_use ? probe_fd(target->probe) : -1;
+        poll->events = poll->fd >= 0 ? probe_events(target->probe) : 0;
+        poll->revents = 0;
+    }
+}
+
+static void wait(struct loop *loop, uint64_t timeout_ns)
+{
+    struct timespec timeout = {
+        .tv_sec = (time_t)(timeout_ns / NS_PER_S),
+        .tv_nsec = (long)(timeout_ns % NS_PER_S),
+    };
+
+    ppoll(loop->targets.polls, loop->targets.count, &timeout, NULL);
+}
+
+/* What was planned for `planned_ns` happens at `now_ns`. */
+static int handle(struct loop *loop, uint64_t planned_ns, uint64_t now_ns)
+{
+    uint64_t late_ns = now_ns > planned_ns ? now_ns - planned_ns : 0;
+    int error = 0;
+
+    for (uint32_t i = 0; i < loop->targets.count && !error; i++) {
+        struct target *target = loop->targets.list[i];
+        const struct pollfd *poll = &loop->targets.polls[i];
+        bool late, idle;
+
+        if (!target->in_use)
+            continue;
+        late = late_ns > target->schedule.rules.timeout_ns / 4;
+        idle = probe_deadline_ns(target->probe) == UINT64_MAX;
+        if (poll->revents)
+            probe_handle(target->probe, poll->revents, now_ns);
+        if (idle && poll->fd >= 0 && probe_fd(target->probe) != poll->fd)
+            schedule_disconnected(&target->schedule, now_ns);
+        error = collect(loop, target, late, now_ns);
+        if (error)
+            break;
+        /* While we did not run nobody read, and whose time has passed might have answered. */
+        if (late)
+            probe_void(target->probe);
+        else
+            probe_expire(target->probe, now_ns);
+        error = collect(loop, target, late, now_ns);
+    }
+    return error;
+}
+
+static int turn(struct loop *loop)
+{
+    uint64_t planned_ns, now_ns = clock_boot_ns();
+    int error = housekeeping(loop, now_ns);
+
+    if (!error)
+        error = start_due(loop, now_ns);
+    if (error)
+        return error;
+    planned_ns = next_turn_ns(loop, now_ns);
+    fill_polls(loop);
+    now_ns = clock_boot_ns();
+    wait(loop, planned_ns > now_ns ? planned_ns - now_ns : 0);
+    /* What has come by now is read before anything that was due by now is judged. */
+    now_ns = clock_boot_ns();
+    wait(loop, 0);
+    return handle(loop, planned_ns, now_ns);
+}
+
+int health_run_ticking(struct contender *self, const char *secrets_path, const atomic_bool *stop,
+                       void (*tick)(void *context), void *context)
+{
+    struct loop loop = {
+        .self = self,
+        .segment = self->segment,
+        .look_ns = HINT_LOOK_MAX_NS,
+        .random = self->epoch,
+        .tick = tick,
+        .context = context,
+    };
+    int error = targets_open(&loop.targets, loop.segment, secrets_path);
+
+    while (!error && !loop.lost && lease_held(self) && !segment_superseded(loop.segment) &&
+           !atomic_load_explicit(stop, memory_order_relaxed))
+        error = turn(&loop);
+    targets_close(&loop.targets);
+    return error;
+}
+
+int health_run(struct contender *self, const char *secrets_path, const atomic_bool *stop)
+{
+    return health_run_ticking(self, secrets_path, stop, NULL, NULL);
+}

@@ -1,0 +1,66 @@
+/*
+ * targets: what is to be checked. One target, with one probe, for each distinct combination of
+ * addresses, kind of check, credentials and health rules; what it finds goes to every endpoint that
+ * it stands for (its members).
+ *
+ * When the settings change the set is built anew, and targets that stay keep their connection and
+ * their checks under way. The memory is this module's own, from mmap(): the loop runs in strangers'
+ * processes. [hook], save that it maps memory and opens the file of secrets.
+ */
+#ifndef HEALTH_TARGETS_H
+#define HEALTH_TARGETS_H
+
+#include <poll.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "health/schedule.h"
+#include "probe/probe.h"
+#include "state/bank.h"
+#include "state/secrets.h"
+
+/* An endpoint that a target stands for. */
+struct member {
+    uint32_t service; /* index in the bank */
+    uint32_t index;   /* of the endpoint, in its service */
+    uint32_t next;    /* index of the next member + 1, 0 = end */
+    const struct endpoint_live *live;
+};
+
+struct target {
+    struct probe_target what;
+    uint64_t hash; /* of `what` */
+    struct schedule schedule;
+    uint32_t first_member; /* index + 1; 0: nobody wants it any more */
+    bool in_use;
+    bool full;                /* as many checks under way as a probe can have */
+    enum check_cause trouble; /* of the credentials, already told */
+    struct probe *probe;
+};
+
+struct targets {
+    const struct segment *segment;
+    const char *secrets_path;
+    struct secrets_stamp secrets;
+    bool built;        /* of these settings: */
+    uint64_t sequence;
+    uint32_t count;    /* of `list`, some of it not in use */
+    uint32_t limit;    /* endpoints that the segment can have */
+    struct target **list;
+    struct pollfd *polls; /* as many, for the loop */
+    uint32_t member_count;
+    struct member *members;
+    void *block; /* the three arrays */
+};
+
+/* 0 or -ENOMEM. Empty until targets_build(). */
+int targets_open(struct targets *targets, const struct segment *segment, const char *secrets_path);
+void targets_close(struct targets *targets);
+
+/* True when settings or secrets are others than those it was built from. */
+bool targets_outdated(const struct targets *targets, bool look_at_secrets);
+
+/* 0; -EAGAIN: the settings are changing at this moment, so try again; -ENOMEM. */
+int targets_build(struct targets *targets, uint64_t now_ns);
+
+#endif

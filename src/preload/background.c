@@ -1,0 +1,184 @@
+#include "preload/background.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "preload/guard.h"
+#include "preload/process.h"
+#include "preload/prober.h"
+#include "preload/real.h"
+#include "state/bank.h"
+#include "state/lease.h"
+
+enum {
+    STACK_SIZE = 256 * 1024, /* twice that is a quarter of what a process may give us */
+    STACK_LEAST =
+        96 * 1024, /* below the first frame; less is left by a host with much static TLS */
+    GUARD_PAGE = 4096,
+    RETRY_S = 10,
+};
+
+#ifndef CLOSE_RANGE_UNSHARE
+#define CLOSE_RANGE_UNSHARE (1U << 1)
+#endif
+
+/* NONE -> RUNNING by CAS of whoever starts it; back to NONE only in a forked child. */
+enum thread_state { NONE, RUNNING, NEVER };
+
+struct thread {
+    _Atomic(int) state;
+    background_thread *run;
+    const char *name;
+};
+
+static struct thread guard = {.run = guard_run, .name = "guard"};
+static struct thread prober = {.run = prober_run, .name = "prober"};
+static atomic_u64 next_try_ns;
+
+static void *enter(void *argument)
+{
+    struct thread *thread = argument;
+    unsigned char *low;
+
+    /* The stack's low end is where its mapping starts; see start(). */
+    low = (unsigned char *)(((uintptr_t)__builtin_frame_address(0)) & ~(uintptr_t)(STACK_SIZE - 1));
+    if ((unsigned char *)__builtin_frame_address(0) - low < STACK_LEAST + GUARD_PAGE) {
+        log_warn("no %s: static TLS leaves it too little stack", thread->name);
+        atomic_store_explicit(&thread->state, NEVER, memory_order_relaxed);
+        return NULL;
+    }
+    thread->run();
+    return NULL;
+}
+
+/* A stack aligned to its size, so that a thread can tell where its own begins. */
+static void *map_stack(void)
+{
+    unsigned char *area = mmap(NULL, 2 * STACK_SIZE, PROT_READ | PROT_WRITE,
+                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+    uintptr_t start, skipped;
+
+    if (area == MAP_FAILED)
+        return NULL;
+    start = ((uintptr_t)area + STACK_SIZE - 1) & ~(uintptr_t)(STACK_SIZE - 1);
+    skipped = start - (uintptr_t)area;
+    if (skipped)
+        munmap(area, skipped);
+    munmap(area + skipped + STACK_SIZE, STACK_SIZE - skipped);
+    mprotect(area + skipped, GUARD_PAGE, PROT_NONE);
+    return area + skipped;
+}
+
+static int start(struct thread *thread)
+{
+    struct real_threads threads;
+    const struct sched_param ordinary = {0};
+    pthread_attr_t attributes;
+    sigset_t all, before;
+    pthread_t id;
+    void *stack;
+    int error;
+
+    if (!real_threads(&threads))
+        return ENOSYS;
+    stack = map_stack();
+    if (!stack)
+        return ENOMEM;
+    pthread_attr_init(&attributes);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    /* A host under SCHED_FIFO would have us preempt its own threads. */
+    pthread_attr_setinheritsched(&attributes, PTHREAD_EXPLICIT_SCHED);
+    pthread_attr_setschedpolicy(&attributes, SCHED_OTHER);
+    pthread_attr_setschedparam(&attributes, &ordinary);
+    error = threads.setstack(&attributes, stack, STACK_SIZE);
+    if (!error) {
+        sigfillset(&all);
+        sigprocmask(SIG_SETMASK, &all, &before);
+        error = threads.create(&id, &attributes, enter, thread);
+        sigprocmask(SIG_SETMASK, &before, NULL);
+    }
+    pthread_attr_destroy(&attributes);
+    if (error)
+        munmap(stack, STACK_SIZE);
+    return error;
+}
+
+static void start_once(struct thread *thread)
+{
+    int none = NONE, error;
+
+    if (!atomic_compare_exchange_strong_explicit(&thread->state, &none, RUNNING,
+                                                 memory_order_relaxed, memory_order_relaxed))
+        return;
+    error = start(thread);
+    if (!error)
+        return;
+    log_warn("no %s thread (error %d)", thread->name, error);
+    store_relaxed(&next_try_ns, clock_coarse_ns() + RETRY_S * NS_PER_S);
+    atomic_store_explicit(&thread->state, NONE, memory_order_relaxed);
+}
+
+static bool is_there(const struct thread *thread)
+{
+    return atomic_load_explicit(&thread->state, memory_order_relaxed) != NONE;
+}
+
+/* A dedicated monitor may be the only one that is to check (monitor = process | external). */
+static bool may_probe(const struct segment *segment)
+{
+    struct bank_view view;
+
+    return segment->writable && bank_open(segment, &view) &&
+           bank_monitor(&view) <= MONITOR_THREAD && bank_valid(&view);
+}
+
+void background_needed(const struct segment *segment, enum shim_caller caller, uint64_t now_ns)
+{
+    bool wanted = lease_wanted(segment, now_ns) && may_probe(segment);
+    int saved = errno;
+    sigset_t blocked;
+
+    if (is_there(&guard) && (!wanted || is_there(&prober))) {
+        if (wanted)
+            prober_kick();
+    } else if (clock_coarse_ns() >= load_relaxed(&next_try_ns) && process_is_ours() &&
+               sigprocmask(SIG_BLOCK, NULL, &blocked) == 0 &&
+               process_may_spawn(caller == CALLER_RESOLVER, &blocked)) {
+        start_once(&guard);
+        if (wanted)
+            start_once(&prober);
+    }
+    errno = saved;
+}
+
+void background_forget(void)
+{
+    int running = RUNNING;
+
+    atomic_compare_exchange_strong_explicit(&guard.state, &running, NONE, memory_order_relaxed,
+                                            memory_order_relaxed);
+    running = RUNNING;
+    atomic_compare_exchange_strong_explicit(&prober.state, &running, NONE, memory_order_relaxed,
+                                            memory_order_relaxed);
+}
+
+bool background_own_descriptors(void)
+{
+    int fd;
+
+    if (syscall(SYS_close_range, 0u, ~0u, CLOSE_RANGE_UNSHARE) != 0)
+        return false;
+    /* Whatever libc would print to fd 2 in this thread must not reach a socket. */
+    fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    for (int i = 1; i < 3 && fd == 0; i++)
+        dup2(fd, i);
+    return fd == 0;
+}

@@ -1,0 +1,39 @@
+/*
+ * background: the two threads of a steered process, and when they may be started.
+ *
+ *     guard    shuts this process's sockets when their endpoint goes down, is drained or left
+ *     prober   holds the lease, or waits for it, and checks the endpoints of the whole host
+ *
+ * Never from the constructor: a second thread would make unshare(CLONE_NEWUSER) fail, for one.
+ * Started at the first steered call whose circumstances allow it (see background_needed), never
+ * joined, assumed gone after fork(). A program that none of its calls allows it to just steers.
+ */
+#ifndef PRELOAD_BACKGROUND_H
+#define PRELOAD_BACKGROUND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "preload/shim.h"
+
+/*
+ * [hook] A connection was steered, or a look-up answered: starts the guard, and the prober when the
+ * host has none or no deputy. A few loads when both are there. Starts nothing in a signal handler
+ * (any blocked signal that has a handler; SIGQUIT apart), in a vfork child, where the last attempt
+ * failed less than 10 s ago, or where programs of their own seccomp filter must fear new system
+ * calls.
+ */
+void background_needed(const struct segment *segment, enum shim_caller caller, uint64_t now_ns);
+
+/* In a forked child: the threads stayed behind. */
+void background_forget(void);
+
+/* For the threads: their stack is big enough (static TLS is carved from it), signals are blocked.
+ */
+typedef void background_thread(void);
+
+/* This thread gets a table of descriptors of its own, /dev/null on 0-2. False: the kernel refuses.
+ */
+bool background_own_descriptors(void);
+
+#endif

@@ -1,0 +1,110 @@
+#include "preload/leave.h"
+
+#include <stddef.h>
+#include <sys/mman.h>
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "state/bank.h"
+#include "state/checked.h"
+#include "state/decision.h"
+#include "state/live.h"
+
+struct leave *leave_new(uint32_t endpoints)
+{
+    size_t size = sizeof(struct leave) + endpoints * sizeof(struct leave_entry);
+    struct leave *leave =
+        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (leave == MAP_FAILED)
+        return NULL;
+    leave->limit = endpoints;
+    return leave;
+}
+
+/* The endpoint that was left by the last failback or manual switch. */
+static bool was_left(const struct service_view *service, uint32_t index, uint64_t now_ns,
+                     uint64_t *since_ns)
+{
+    struct last_switch last;
+    uint64_t wall_ms = clock_wall_ns() / NS_PER_MS, ago_ms;
+
+    if (!last_switch_read(service->live, &last) || last.from != service->endpoints[index].slot ||
+        (last.reason != CHOICE_FAILBACK && last.reason != CHOICE_MANUAL))
+        return false;
+    ago_ms = wall_ms > last.wall_ms ? wall_ms - last.wall_ms : 0;
+    *since_ns = now_ns > ago_ms * NS_PER_MS ? now_ns - ago_ms * NS_PER_MS : 0;
+    return true;
+}
+
+static enum leave_how how_to_leave(const struct service_view *service, uint32_t index,
+                                   uint64_t now_ns, uint64_t *since_ns)
+{
+    *since_ns = now_ns;
+    if (service_mode(service, now_ns) != MODE_STEER)
+        return LEAVE_NOT;
+    if (checked_must_shut(service, index, now_ns))
+        return LEAVE_NOW;
+    if (!was_left(service, index, now_ns, since_ns))
+        return LEAVE_NOT;
+    switch ((enum existing)service->settings.failover.existing) {
+    case EXISTING_IDLE:
+        return LEAVE_WHEN_QUIET;
+    case EXISTING_CLOSE:
+        return LEAVE_CLOSE;
+    case EXISTING_KEEP:
+        break;
+    }
+    return LEAVE_NOT;
+}
+
+static void add_service(struct leave *leave, const struct service_view *service, uint64_t now_ns)
+{
+    for (uint32_t i = 0; i < service->count && leave->count < leave->limit; i++) {
+        struct leave_entry *entry = &leave->entries[leave->count++];
+
+        *entry = (struct leave_entry){
+            .endpoint_slot = service->endpoints[i].slot,
+            .generation = service->endpoints[i].generation & 0xffff,
+            .service = service->index,
+            .endpoint = i,
+            .spread_ns = service->settings.failover.existing == EXISTING_IDLE
+                             ? service->settings.failover.spread_ns
+                             : 0,
+            .max_age_ns = service->settings.connect.max_age_ns,
+            .connect_timeout_ns = service->settings.connect.timeout_ns,
+        };
+        entry->how = how_to_leave(service, i, now_ns, &entry->since_ns);
+        if (entry->how != LEAVE_NOT || entry->max_age_ns)
+            leave->any = true;
+    }
+}
+
+bool leave_read(struct leave *leave, const struct segment *segment, uint64_t now_ns)
+{
+    struct bank_view view;
+    struct service_view service;
+
+    leave->count = 0;
+    leave->any = false;
+    if (!bank_open(segment, &view))
+        return false;
+    for (uint32_t i = 0; i < view.service_count; i++)
+        if (service_read(&view, i, &service))
+            add_service(leave, &service, now_ns);
+    return bank_valid(&view);
+}
+
+const struct leave_entry *leave_find(const struct leave *leave, const struct tracked *tracked)
+{
+    for (uint32_t i = 0; i < leave->count; i++)
+        if (leave->entries[i].endpoint_slot == tracked->endpoint_slot &&
+            leave->entries[i].generation == tracked->generation)
+            return &leave->entries[i];
+    return NULL;
+}
+
+uint64_t leave_due_ns(const struct leave_entry *entry, const struct tracked *tracked)
+{
+    return entry->since_ns + (entry->spread_ns ? hash_mix(tracked->cookie) % entry->spread_ns : 0);
+}

@@ -1,0 +1,356 @@
+#include "probe/probe.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+
+#include "policy/outcome.h"
+#include "probe/answer.h"
+#include "probe/auth.h"
+#include "probe/checks.h"
+#include "probe/connection.h"
+#include "probe/foreign.h"
+#include "probe/kind.h"
+
+/* Reads per probe_handle(): more than all answers need, and no server can hold the loop up. */
+enum { READS_MAX = 16 };
+
+struct probe {
+    struct probe_target target;
+    const struct kind *kind;
+    uint64_t now_ns; /* of the call that is under way */
+    struct checks checks;
+    struct connection connection;
+    /* of the connection: */
+    enum check_cause auth; /* CHECK_FINE, CHECK_WRONGPASS, CHECK_NOPERM */
+    enum check_cause
+        refusal; /* what AUTH was answered, should the server hang up; or CHECK_CLOSED */
+};
+
+static void make_connection(struct probe *probe);
+
+size_t probe_size(void)
+{
+    return sizeof(struct probe);
+}
+
+void probe_init(struct probe *probe, const struct probe_target *target)
+{
+    static const struct kind *const kinds[] = {
+        [PROBE_TCP] = &kind_tcp,
+        [PROBE_PING] = &kind_ping,
+        [PROBE_ECHO] = &kind_echo,
+    };
+
+    memset(probe, 0, sizeof(*probe));
+    probe->target = *target;
+    probe->kind = kinds[target->kind];
+    connection_init(&probe->connection);
+}
+
+static enum check_cause cause_of(int error)
+{
+    switch (outcome_of(error)) {
+    case OUTCOME_REFUSED:
+        return CHECK_REFUSED;
+    case OUTCOME_TIMEOUT:
+        return CHECK_TIMEOUT;
+    case OUTCOME_RESET:
+        return CHECK_RESET;
+    case OUTCOME_UNREACHABLE:
+        return CHECK_UNREACHABLE;
+    case OUTCOME_OK:
+    case OUTCOME_LOCAL:
+        break;
+    }
+    return CHECK_FINE;
+}
+
+/* An error of a system call, 0 or a positive errno, ends this check. */
+static void fail(struct probe *probe, struct check *check, enum check_cause cause, int error)
+{
+    bool local = error && outcome_of(error) == OUTCOME_LOCAL;
+
+    check_finish(check, local ? PROBE_VOID : PROBE_FAILED, cause, error, probe->now_ns);
+}
+
+static void end_connection(struct probe *probe)
+{
+    connection_close(&probe->connection);
+    checks_forget_owed(&probe->checks);
+    probe->auth = CHECK_FINE;
+    probe->refusal = CHECK_CLOSED;
+}
+
+void probe_close(struct probe *probe)
+{
+    end_connection(probe);
+}
+
+/* The connection ended, or is of no more use: checks in flight get one more chance on a new one. */
+static void move_to_new_connection(struct probe *probe, enum check_cause cause, int error)
+{
+    struct check *check;
+
+    end_connection(probe);
+    for (uint64_t i = 0; (check = checks_next(&probe->checks, &i)); i++) {
+        if (check->resent)
+            fail(probe, check, cause, error);
+        check->resent = true;
+    }
+    if (checks_in_flight(&probe->checks))
+        make_connection(probe);
+}
+
+/* The same without their being to blame: it was our decision. */
+static void replace_connection(struct probe *probe)
+{
+    end_connection(probe);
+    if (checks_in_flight(&probe->checks))
+        make_connection(probe);
+}
+
+static bool ask_to_enter(struct probe *probe)
+{
+    char text[COMMAND_MAX];
+    size_t length = auth_request(text, &probe->target);
+    bool sent =
+        checks_owe(&probe->checks, NULL) && connection_queue(&probe->connection, text, length);
+    volatile char *byte = text;
+
+    for (size_t i = 0; i < sizeof(text); i++) /* volatile, or the compiler leaves it out */
+        byte[i] = 0;
+    return sent;
+}
+
+static bool send_check(struct probe *probe, struct check *check)
+{
+    char text[COMMAND_MAX];
+    size_t length = probe->kind->request(text, check->token);
+
+    check->sent_ns = probe->now_ns;
+    return checks_owe(&probe->checks, check) && connection_queue(&probe->connection, text, length);
+}
+
+/* A new connection has room for AUTH and PROBES_IN_FLIGHT checks. */
+static void greet(struct probe *probe)
+{
+    struct check *check;
+
+    if (!probe->kind->request) {
+        for (uint64_t i = 0; (check = checks_next(&probe->checks, &i)); i++)
+            check_finish(check, PROBE_PASSED, CHECK_FINE, 0, probe->now_ns);
+        end_connection(probe);
+        return;
+    }
+    if (probe->target.password[0])
+        ask_to_enter(probe);
+    for (uint64_t i = 0; (check = checks_next(&probe->checks, &i)); i++)
+        send_check(probe, check);
+    connection_flush(&probe->connection);
+}
+
+/* `error`: of connection_open() or connection_finish(). */
+static void connection_answered(struct probe *probe, int error)
+{
+    struct check *check;
+
+    if (error == -EINPROGRESS)
+        return;
+    if (error == 0) {
+        greet(probe);
+        return;
+    }
+    end_connection(probe);
+    for (uint64_t i = 0; (check = checks_next(&probe->checks, &i)); i++)
+        fail(probe, check, cause_of(-error), -error);
+}
+
+static void make_connection(struct probe *probe)
+{
+    struct check *check;
+
+    if (probe->target.address_count == 0) {
+        for (uint64_t i = 0; (check = checks_next(&probe->checks, &i)); i++)
+            fail(probe, check, CHECK_NO_ADDRESS, 0);
+        return;
+    }
+    end_connection(probe);
+    connection_answered(probe, connection_open(&probe->connection, &probe->target));
+}
+
+bool probe_start(struct probe *probe, uint64_t now_ns, uint64_t deadline_ns)
+{
+    struct check *check = checks_add(&probe->checks, now_ns, deadline_ns);
+    bool sent = true;
+
+    probe->now_ns = now_ns;
+    if (!check)
+        return false;
+    if (probe->connection.fd < 0) {
+        make_connection(probe);
+    } else if (probe->connection.made) {
+        /* Who was not let in asks again, in case the password there has been put right. */
+        if (probe->auth != CHECK_FINE && !checks_is_owed(&probe->checks))
+            sent = ask_to_enter(probe);
+        sent = sent && send_check(probe, check);
+        if (sent)
+            connection_flush(&probe->connection);
+        else
+            replace_connection(probe);
+    }
+    return true;
+}
+
+int probe_fd(const struct probe *probe)
+{
+    return probe->connection.fd;
+}
+
+short probe_events(const struct probe *probe)
+{
+    if (!probe->connection.made)
+        return POLLOUT;
+    return connection_is_sending(&probe->connection) ? POLLIN | POLLOUT : POLLIN;
+}
+
+static void judge(struct probe *probe, struct check *check, const struct reply *reply)
+{
+    enum check_cause cause = CHECK_WRONG_REPLY;
+
+    if (probe->kind->is_right(reply, check->token)) {
+        check_finish(check, PROBE_PASSED, probe->auth, 0, probe->now_ns);
+        return;
+    }
+    if (reply->type == REPLY_ERROR)
+        cause = answer_cause(reply->text);
+    if (cause == CHECK_NOAUTH && probe->target.password[0]) /* our AUTH did not help */
+        cause = CHECK_WRONGPASS;
+    if (answer_is_alive(cause))
+        check_finish(check, PROBE_PASSED, cause, 0, probe->now_ns);
+    else
+        fail(probe, check, cause, 0);
+}
+
+/* False: nobody asked; whatever this is, what comes behind it could not be told apart. */
+static bool take_reply(struct probe *probe, const struct reply *reply)
+{
+    struct check *check;
+    bool auth;
+
+    if (reply->type == REPLY_PUSH)
+        return true;
+    if (!checks_answered(&probe->checks, &check, &auth))
+        return false;
+    if (auth) {
+        enum check_cause cause = auth_answer(reply);
+
+        probe->auth = answer_is_alive(cause) ? cause : CHECK_FINE;
+        probe->refusal = cause == CHECK_FINE || answer_is_alive(cause) ? CHECK_CLOSED : cause;
+    } else if (check) {
+        judge(probe, check, reply);
+    }
+    return true;
+}
+
+/* `error`: of connection_receive(). */
+static void connection_ended(struct probe *probe, int error)
+{
+    if (error == -EPIPE || probe->refusal != CHECK_CLOSED)
+        move_to_new_connection(probe, probe->refusal, 0);
+    else
+        move_to_new_connection(probe, cause_of(-error), -error);
+}
+
+/* The replies that are complete. False: the connection is gone. */
+static bool take_replies(struct probe *probe)
+{
+    struct reader *reader = &probe->connection.reader;
+    enum check_cause cause = CHECK_TOO_LONG;
+    struct reply reply;
+    struct check *check;
+    uint64_t oldest = 0;
+    int status;
+
+    while ((status = reader_next(reader, &reply)) == 1) {
+        if (!take_reply(probe, &reply)) {
+            connection_ended(probe, -EPIPE);
+            return false;
+        }
+    }
+    if (status == 0)
+        return true;
+    if (status == -EPROTO)
+        cause = foreign_cause(reader->begin, reader->begin_length);
+    check = checks_next(&probe->checks, &oldest);
+    if (check)
+        fail(probe, check, cause, 0);
+    move_to_new_connection(probe, cause, 0);
+    return false;
+}
+
+void probe_handle(struct probe *probe, short revents, uint64_t now_ns)
+{
+    struct connection *connection = &probe->connection;
+
+    probe->now_ns = now_ns;
+    if (connection->fd < 0 || !revents)
+        return;
+    if (!connection->made) {
+        connection_answered(probe, connection_finish(connection, &probe->target));
+        return;
+    }
+    if (revents & POLLOUT)
+        connection_flush(connection);
+    for (unsigned i = 0; i < READS_MAX; i++) {
+        ssize_t length = connection_receive(connection);
+
+        if (length == -EAGAIN)
+            return;
+        if (length < 0) {
+            connection_ended(probe, (int)length);
+            return;
+        }
+        if (!take_replies(probe))
+            return;
+    }
+}
+
+void probe_expire(struct probe *probe, uint64_t now_ns)
+{
+    bool expired = false;
+    struct check *check;
+
+    probe->now_ns = now_ns;
+    for (uint64_t i = 0; (check = checks_next(&probe->checks, &i)); i++) {
+        if (check->deadline_ns <= now_ns) {
+            fail(probe, check, CHECK_TIMEOUT, ETIMEDOUT);
+            expired = true;
+        }
+    }
+    if (probe->connection.fd < 0)
+        return;
+    /* A lost SYN is sent again after 1 s, 3 s, 7 s…: a new one is sooner. */
+    if (probe->connection.made ? checks_patience_ns(&probe->checks) <= now_ns : expired)
+        replace_connection(probe);
+}
+
+void probe_void(struct probe *probe)
+{
+    struct check *check;
+
+    for (uint64_t i = 0; (check = checks_next(&probe->checks, &i)); i++)
+        check_finish(check, PROBE_VOID, CHECK_FINE, 0, probe->now_ns);
+    if (!probe->connection.made)
+        end_connection(probe);
+}
+
+uint64_t probe_deadline_ns(const struct probe *probe)
+{
+    return checks_deadline_ns(&probe->checks);
+}
+
+bool probe_take(struct probe *probe, struct probe_result *out)
+{
+    return checks_take(&probe->checks, out);
+}
