@@ -26,12 +26,12 @@
 #include "state/events.h"
 
 enum {
-    TICK_MS = 100,       /* while sockets are busy, connecting, or about to be left */
+    TICK_MS = 50,        /* while sockets are busy, connecting, or about to be left */
     SECOND_LOOK_MS = 20, /* after SHUT_RD: is the socket still there? */
     SAMPLES_PER_TICK = 256,
-    QUIET_TICKS = 20,    /* without traffic; then the guard sleeps until it is kicked */
+    QUIET_TICKS = 40,    /* without traffic; then the guard sleeps until it is kicked */
     QUIET_MS = 1000,     /* a socket without a byte for so long is idle */
-    UNANSWERED_MS = 200, /* a request without an answer for so long is a hint */
+    UNANSWERED_MS = 50,  /* a request without an answer for so long, and two round trips, is a hint */
     READ_TRIES = 3,
 };
 
@@ -59,6 +59,7 @@ struct round {
     unsigned next_sample;           /* place in the table, round robin */
     unsigned shut;                  /* sockets shut in this round */
     const struct leave_entry *left; /* the endpoint of the last of them */
+    const struct leave_entry *hinted; /* the last one, in this round */
     bool second_look;               /* some were shut that may still be there */
     bool waiting;                   /* some are to be left later */
     bool busy;                      /* some showed traffic, or are connecting */
@@ -103,22 +104,40 @@ static bool is_quiet(int duplicate, const struct tcp_info *info)
 /*
  * A request that went out after the last answer came in and has none yet; or lost segments. The
  * clock of these ages is coarse: of a client that asks anew at once both are the same, as are those
- * of one that is done. So equal ages count while they are fresh, which costs the latter one check.
+ * of one that is done. So equal ages count while they are fresh, which costs the latter one check:
+ * a check that was answered when the request was suspicious already says that the server is alive
+ * and the answer just takes its time (a BLPOP), or has been here for long.
  */
-static bool is_suspicious(const struct tcp_info *info)
+static bool is_suspicious(const struct round *round, const struct leave_entry *entry,
+                          const struct tcp_info *info)
 {
     uint32_t sent = info->tcpi_last_data_sent, received = info->tcpi_last_data_recv;
+    uint32_t patience = UNANSWERED_MS + 2 * (info->tcpi_rtt / 1000);
 
-    return info->tcpi_retransmits > 0 ||
-           (sent >= UNANSWERED_MS &&
-            (sent < received || (sent == received && sent < UNANSWERED_MS + 2 * TICK_MS)));
+    if (info->tcpi_retransmits > 0)
+        return true;
+    return sent >= patience && (sent < received || (sent == received && sent < QUIET_MS)) &&
+           entry->answered_ns < round->now_ns - (sent - patience) * NS_PER_MS;
 }
 
+/* A connection that takes so long to be made, and no check was answered meanwhile. */
+static bool is_overdue(const struct leave_entry *entry, const struct tracked *tracked,
+                       uint64_t now_ns)
+{
+    uint64_t due_ns = tracked->started_ns + UNANSWERED_MS * NS_PER_MS;
+
+    return now_ns >= due_ns && entry->answered_ns < due_ns;
+}
+
+/* Each hint asks for one check; `fall` of them, while the request waits, and no answer: a verdict. */
 static void hint(struct round *round, const struct leave_entry *entry)
 {
     struct bank_view view;
     struct service_view service;
 
+    if (round->hinted == entry)
+        return;
+    round->hinted = entry;
     if (bank_open(round->segment, &view) && service_read(&view, entry->service, &service) &&
         bank_valid(&view) && entry->endpoint < service.count &&
         service.endpoints[entry->endpoint].slot == entry->endpoint_slot)
@@ -150,6 +169,8 @@ static void attend(struct round *round, int duplicate, int fd, const struct trac
         round->busy = true;
         if (round->now_ns - tracked->started_ns >= entry->connect_timeout_ns)
             shut(round, duplicate, fd, tracked);
+        else if (is_overdue(entry, tracked, round->now_ns))
+            hint(round, entry);
         return;
     }
     if (info.tcpi_state != TCP_ESTABLISHED)
@@ -163,7 +184,7 @@ static void attend(struct round *round, int duplicate, int fd, const struct trac
         shut(round, duplicate, fd, tracked);
     else if (entry->how != LEAVE_NOT || entry->max_age_ns)
         round->waiting = true;
-    if (is_suspicious(&info))
+    if (is_suspicious(round, entry, &info))
         hint(round, entry);
 }
 
@@ -278,7 +299,9 @@ static uint64_t round_once(struct round *round, const struct segment *segment,
     *quiet_ticks = round->busy || round->waiting ? 0 : *quiet_ticks + 1;
     if (round->second_look)
         return SECOND_LOOK_MS * NS_PER_MS;
-    return *quiet_ticks < QUIET_TICKS ? TICK_MS * NS_PER_MS : 0;
+    return *quiet_ticks < QUIET_TICKS || *quiet_ticks <= track_places() / SAMPLES_PER_TICK
+               ? TICK_MS * NS_PER_MS
+               : 0;
 }
 
 void guard_run(void)

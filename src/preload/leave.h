@@ -28,6 +28,7 @@ struct leave_entry {
     uint64_t spread_ns;
     uint64_t max_age_ns;
     uint64_t connect_timeout_ns;
+    uint64_t answered_ns; /* CLOCK_BOOTTIME of the last check, where that passed; else 0 */
 };
 
 struct leave {

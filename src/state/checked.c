@@ -6,7 +6,7 @@
 #include "state/futex.h"
 #include "state/live.h"
 
-#define HINT_PAUSE_NS (100 * NS_PER_MS)
+#define HINT_PAUSE_NS (40 * NS_PER_MS)
 
 /* ---- the verdict ---- */
 

@@ -5,7 +5,9 @@ the median of the differences of the pairs. Ranges are shown: a figure without i
 """
 
 import argparse
+import json
 import os
+import random
 import re
 import resource
 import shutil
@@ -89,6 +91,23 @@ class Bench:
         self.east.stop()
         self.west.stop()
         shutil.rmtree(self.directory, ignore_errors=True)
+
+    def status(self, config):
+        """`status --json` of the service `cache`, its endpoints by name; None: not published yet."""
+        environment = {**lab.plain_environment(), "REDISTEER_RUNTIME_DIR": str(self.directory),
+                       "REDISTEER_CONFIG": str(config)}
+        result = subprocess.run([lab.REDISTEER, "status", "--json"], env=environment,
+                                capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        if result.returncode != 0:
+            return None
+        whole = json.loads(result.stdout)
+        return {"leader": whole["leader"],
+                **{entry["name"]: entry for entry in whole["services"][0]["endpoints"]}}
+
+    def wait_healthy(self, config, *names):
+        lab.wait_for(lambda: (found := self.status(config))
+                     and all(found[name]["health"] == "healthy" for name in names),
+                     f"{names} to be healthy")
 
     def environment(self, preloaded):
         environment = (self.launcher.environment(self.config) if preloaded
@@ -290,6 +309,80 @@ def kill_gap(bench):
         bench.east.start()
     return [Row("kill -9 under redis-py: longest gap", "ms", gaps, budget=5, worst=10),
             Row("kill -9 under redis-py: errors", "", errors, budget=1)]
+
+
+HOME_AT_ONCE = """
+    failback { grace = 0s  check = 100ms  existing = close }
+    breaker  { open = 100ms  open_backoff = 1.0 }
+"""
+PACES = {
+    "defaults": ("", 1.2, 1.7),
+    "100ms": ("    health { interval = 100ms  fast_interval = 100ms  timeout = 100ms }", 0.25, 0.35),
+}
+BLOCKED_CLIENTS = {
+    "redis-py": [lab.PYTHON, lab.CLIENTS / "redis_py_writer.py"],
+    "hiredis": [lab.BUILT_CLIENTS / "hiredis_writer"],
+}
+
+
+@measure("frozen", "gap")
+def frozen_gap(bench):
+    """A client without any timeout writes without pause; its endpoint falls silent."""
+    def stop(silent):
+        bench.east.process.send_signal(signal.SIGSTOP if silent else signal.SIGCONT)
+
+    rows = silent_gaps(bench, "SIGSTOP", bench.east, stop)
+    if os.geteuid() != 0 or not shutil.which("ip"):
+        print("packets dropped: not measured, needs root and ip(8)")
+        return rows
+    network = lab.FarNetwork(bench.directory)
+    try:
+        return rows + silent_gaps(bench, "packets dropped", network.start("east"), network.drop)
+    finally:
+        network.close()
+
+
+def silent_gaps(bench, what, east, silence):
+    rows = []
+    for pace, (options, budget, worst) in PACES.items():
+        for client, argv in BLOCKED_CLIENTS.items():
+            name = f"{what}-{pace}-{client}".replace(" ", "-")
+            config = bench.write(f"{name}.conf", lab.service("cache", [NAME], {
+                "east": east.address, "west": bench.west.address}, options + HOME_AT_ONCE))
+            gaps = gaps_of(bench, config, argv, silence, 3 if bench.quick else 10)
+            rows.append(Row(f"{what}, {pace}, {client}: gap", "s", gaps, budget, worst))
+    return rows
+
+
+def gaps_of(bench, config, argv, silence, count):
+    """Seconds from each silence to the first answer of the other endpoint."""
+    gaps = []
+    program = subprocess.Popen([*argv, NAME, "6379"], text=True, stdout=subprocess.PIPE,
+                               stdin=subprocess.DEVNULL, env=bench.launcher.environment(config))
+
+    def until(server):
+        while (line := program.stdout.readline()) != f"server {server}\n":
+            assert line, "the writer ended"
+
+    try:
+        until("east")
+        for _ in range(count):
+            bench.wait_healthy(config, "east", "west")
+            # At any moment between two checks.
+            settled = time.monotonic() + 1 + random.random()
+            lab.wait_for(lambda settled=settled: time.monotonic() > settled, "the moment")
+            begun = time.monotonic()
+            silence(True)
+            try:
+                until("west")
+                gaps.append(time.monotonic() - begun)
+            finally:
+                silence(False)
+            until("east")
+    finally:
+        program.kill()
+        program.wait()
+    return gaps
 
 
 @measure("longest", "blocked")

@@ -127,15 +127,14 @@ def test_a_client_blocked_on_a_frozen_server_goes_on(name, options, worst, pair,
 def test_a_client_whose_packets_are_dropped_goes_on(name, far, start_redis, preload, config_of,
                                                     start_program, redisteer):
     """east's answers vanish on the way: no refusal, no reset, nothing."""
-    east, west = far("east"), start_redis("west")
+    east, west = far.start("east"), start_redis("west")
     config = config_of([east, west], FAST)
     writer = Writer(start_program([*CLIENTS[name](), "redis.test", "6379"],
                                   env=preload.environment(config)))
     writer.until("server east")
     wait_health(redisteer, config, east="healthy", west="healthy")
-    namespace, here = east.prefix[3], east.host.rsplit(".", 1)[0] + ".1"
     stopped = time.monotonic()
-    subprocess.run(["ip", "-n", namespace, "route", "add", "blackhole", f"{here}/32"], check=True)
+    far.drop(True)
     writer.until("server west")
     gap = time.monotonic() - stopped
     west.command("SET", "name", "stop")
