@@ -10,8 +10,9 @@
 /* A hint is a word in memory, which poll() cannot wait for: so it is looked at this often. */
 #define HINT_LOOK_MIN_NS (5 * NS_PER_MS)
 #define HINT_LOOK_MAX_NS (25 * NS_PER_MS)
-#define BEAT_NS          (LEASE_NS / 4)
-#define DECIDE_MIN_NS    (10 * NS_PER_MS)
+/* Four times a lease and a little more: so a deputy that waits for a lease finds a fresh beat. */
+#define BEAT_NS       (LEASE_NS / 4 - 5 * NS_PER_MS)
+#define DECIDE_MIN_NS (10 * NS_PER_MS)
 
 struct loop {
     struct contender *self;
@@ -113,8 +114,8 @@ static void take_hints(struct loop *loop, uint64_t now_ns)
         struct target *target = loop->targets.list[i];
 
         for (uint32_t m = target->first_member; m != 0; m = loop->targets.members[m - 1].next)
-            schedule_hint(&target->schedule,
-                          checked_last_hint(loop->targets.members[m - 1].live), now_ns);
+            schedule_hint(&target->schedule, checked_last_hint(loop->targets.members[m - 1].live),
+                          now_ns);
     }
 }
 

@@ -28,10 +28,12 @@
 enum {
     TICK_MS = 50,        /* while sockets are busy, connecting, or about to be left */
     SECOND_LOOK_MS = 20, /* after SHUT_RD: is the socket still there? */
-    SAMPLES_PER_TICK = 256,
-    QUIET_TICKS = 40,    /* without traffic; then the guard sleeps until it is kicked */
-    QUIET_MS = 1000,     /* a socket without a byte for so long is idle */
-    UNANSWERED_MS = 50,  /* a request without an answer for so long, and two round trips, is a hint */
+    SAMPLES_PER_TICK = 128,
+    QUIET_TICKS = 40,   /* without traffic; then the guard sleeps until it is kicked */
+    QUIET_MS = 1000,    /* a socket without a byte for so long is idle */
+    UNANSWERED_MS = 50, /* a request without an answer for so long is a hint */
+    FEW_PLACES = 64,
+    WAKE_NEXT = 2, /* guards that each one wakes */
     READ_TRIES = 3,
 };
 
@@ -56,13 +58,13 @@ struct round {
     const struct segment *segment;
     struct leave *leave;
     uint64_t now_ns;
-    unsigned next_sample;           /* place in the table, round robin */
-    unsigned shut;                  /* sockets shut in this round */
-    const struct leave_entry *left; /* the endpoint of the last of them */
+    unsigned next_sample;             /* place in the table, round robin */
+    unsigned shut;                    /* sockets shut, not told yet */
+    struct leave_entry left;          /* the endpoint of the last of them */
     const struct leave_entry *hinted; /* the last one, in this round */
-    bool second_look;               /* some were shut that may still be there */
-    bool waiting;                   /* some are to be left later */
-    bool busy;                      /* some showed traffic, or are connecting */
+    bool second_look;                 /* some were shut that may still be there */
+    bool waiting;                     /* some are to be left later */
+    bool busy;                        /* some showed traffic, or are connecting */
 };
 
 static bool info_of(int fd, struct tcp_info *info)
@@ -129,7 +131,7 @@ static bool is_overdue(const struct leave_entry *entry, const struct tracked *tr
     return now_ns >= due_ns && entry->answered_ns < due_ns;
 }
 
-/* Each hint asks for one check; `fall` of them, while the request waits, and no answer: a verdict. */
+/* Each hint asks for a check; `fall` of them, and no answer while the request waits: a verdict. */
 static void hint(struct round *round, const struct leave_entry *entry)
 {
     struct bank_view view;
@@ -159,7 +161,7 @@ static void attend(struct round *round, int duplicate, int fd, const struct trac
 
     if (entry->how == LEAVE_NOW) {
         shut(round, duplicate, fd, tracked);
-        round->left = entry;
+        round->left = *entry;
         return;
     }
     if (!info_of(duplicate, &info))
@@ -243,24 +245,27 @@ static void look_around(struct round *round)
     }
 }
 
-static void tell(const struct round *round)
+/* Not before the second look: a host with many processes has many sockets to shut at once. */
+static void tell(struct round *round)
 {
     struct event event = {.type = EVENT_SHUT};
     struct service_settings service;
     struct bank_view view;
 
-    if (round->shut == 0)
+    if (round->shut == 0 || round->second_look)
         return;
-    if (round->left && bank_open(round->segment, &view) &&
-        bank_service(&view, round->left->service, &service) && bank_valid(&view)) {
+    if (round->left.how == LEAVE_NOW && bank_open(round->segment, &view) &&
+        bank_service(&view, round->left.service, &service) && bank_valid(&view)) {
         text_copy(event.service, sizeof(event.service), service.name);
-        bank_slot_name(round->segment, round->left->endpoint_slot, event.endpoint);
+        bank_slot_name(round->segment, round->left.endpoint_slot, event.endpoint);
     }
     log_info("guard: %u connections shut", round->shut);
     text_format(event.detail, sizeof(event.detail), "%u connections of process %u", round->shut,
                 (unsigned)getpid());
     text_copy(event.reason, sizeof(event.reason), "endpoint left");
     event_write(round->segment, &event);
+    round->shut = 0;
+    round->left = (struct leave_entry){.how = LEAVE_NOT};
 }
 
 /* Sleeps until the host's bell or the private one rings, or the time is up. 0: no limit. */
@@ -290,6 +295,8 @@ static uint64_t round_once(struct round *round, const struct segment *segment,
         .leave = round->leave,
         .now_ns = clock_boot_ns(),
         .next_sample = round->next_sample,
+        .shut = round->shut,
+        .left = round->left,
     };
     for (int tries = 0; tries < READ_TRIES; tries++)
         if (leave_read(round->leave, segment, round->now_ns))
@@ -316,6 +323,7 @@ void guard_run(void)
         const struct segment *segment = shim_segment_in_force(CALLER_SOCKET);
         uint32_t bell_now, kick_now;
         uint64_t limit_ns;
+        int wake = 0;
 
         /* A newer segment may have room for more endpoints; the few bytes of the old list stay. */
         if (segment && (!round.leave || round.leave->limit < segment->endpoint_slots))
@@ -327,7 +335,12 @@ void guard_run(void)
         if (segment == before && bell_now != bell) {
             /* Before the word is passed on: a few who hear it are enough to fill a vacant post. */
             background_needed(segment, CALLER_RESOLVER, clock_boot_ns());
-            bell_wake(segment, 2);
+            wake = WAKE_NEXT;
+        }
+        /* Few sockets are done with before those who are woken could take the processor away. */
+        if (wake && track_places() > FEW_PLACES) {
+            bell_wake(segment, wake);
+            wake = 0;
         }
         if (kick_now != kick || bell_now != bell)
             quiet_ticks = 0;
@@ -335,6 +348,8 @@ void guard_run(void)
         bell = bell_now;
         kick = kick_now;
         limit_ns = round_once(&round, segment, &quiet_ticks);
+        if (wake)
+            bell_wake(segment, wake);
         if (limit_ns == 0) {
             atomic_store_explicit(&asleep, true, memory_order_seq_cst);
             limit_ns = round_once(&round, segment, &quiet_ticks);

@@ -26,7 +26,7 @@ def plain_environment():
             if not key.startswith(("REDISTEER_", "LD_", "XDG_CONFIG_HOME"))}
 
 
-def wait_for(condition, what, timeout=None):
+def wait_for(condition, what, timeout=None, pause=0.005):
     """Polls until condition() is true and returns its value; fails with `what` otherwise."""
     deadline = time.monotonic() + (timeout or PATIENCE)
     while True:
@@ -35,7 +35,7 @@ def wait_for(condition, what, timeout=None):
             return value
         if time.monotonic() > deadline:
             raise AssertionError(f"waited in vain for: {what}")
-        time.sleep(0.005)
+        time.sleep(pause)
 
 
 def free_port(host="127.0.0.1"):
