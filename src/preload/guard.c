@@ -58,6 +58,7 @@ struct round {
     const struct segment *segment;
     struct leave *leave;
     uint64_t now_ns;
+    uint64_t due_ns;                  /* when the next socket comes of age; 0: none */
     unsigned next_sample;             /* place in the table, round robin */
     unsigned shut;                    /* sockets shut, not told yet */
     struct leave_entry left;          /* the endpoint of the last of them */
@@ -184,7 +185,7 @@ static void attend(struct round *round, int duplicate, int fd, const struct trac
         shut(round, duplicate, fd, tracked);
     else if ((due || age_has_come(entry, tracked, round->now_ns)) && is_quiet(duplicate, &info))
         shut(round, duplicate, fd, tracked);
-    else if (entry->how != LEAVE_NOT || entry->max_age_ns)
+    else if (entry->how != LEAVE_NOT || age_has_come(entry, tracked, round->now_ns))
         round->waiting = true;
     if (is_suspicious(round, entry, &info))
         hint(round, entry);
@@ -216,6 +217,16 @@ static const struct leave_entry *entry_at(const struct round *round, unsigned pl
     return track_at(place, fd, tracked) ? leave_find(round->leave, tracked) : NULL;
 }
 
+static void note_age(struct round *round, const struct tracked *tracked,
+                     const struct leave_entry *entry)
+{
+    uint64_t due_ns = tracked->started_ns + entry->max_age_ns;
+
+    if (entry->max_age_ns && due_ns > round->now_ns &&
+        (round->due_ns == 0 || due_ns < round->due_ns))
+        round->due_ns = due_ns;
+}
+
 static bool is_urgent(const struct tracked *tracked, const struct leave_entry *entry)
 {
     return entry->how == LEAVE_NOW || tracked->connecting;
@@ -232,6 +243,8 @@ static void look_around(struct round *round)
 
     for (unsigned place = 0; place < places; place++) {
         entry = entry_at(round, place, &fd, &tracked);
+        if (entry)
+            note_age(round, &tracked, entry);
         if (entry && is_urgent(&tracked, entry))
             visit(round, fd, &tracked, entry);
     }
@@ -306,9 +319,9 @@ static uint64_t round_once(struct round *round, const struct segment *segment,
     *quiet_ticks = round->busy || round->waiting ? 0 : *quiet_ticks + 1;
     if (round->second_look)
         return SECOND_LOOK_MS * NS_PER_MS;
-    return *quiet_ticks < QUIET_TICKS || *quiet_ticks <= track_places() / SAMPLES_PER_TICK
-               ? TICK_MS * NS_PER_MS
-               : 0;
+    if (*quiet_ticks < QUIET_TICKS || *quiet_ticks <= track_places() / SAMPLES_PER_TICK)
+        return TICK_MS * NS_PER_MS;
+    return round->due_ns ? round->due_ns - round->now_ns : 0;
 }
 
 void guard_run(void)
@@ -350,7 +363,7 @@ void guard_run(void)
         limit_ns = round_once(&round, segment, &quiet_ticks);
         if (wake)
             bell_wake(segment, wake);
-        if (limit_ns == 0) {
+        if (limit_ns == 0 || limit_ns > TICK_MS * NS_PER_MS) {
             atomic_store_explicit(&asleep, true, memory_order_seq_cst);
             limit_ns = round_once(&round, segment, &quiet_ticks);
         }

@@ -570,7 +570,8 @@ def pings_of(server):
 @measure("idle", "wakeups")
 def idle_wakeups(bench):
     """How often the threads of processes with one connection run while nothing happens."""
-    with Host(bench, "idle", options="") as host:
+    # An hour, for which nobody has to wake up meanwhile.
+    with Host(bench, "idle", options="connect { max_age = 1h }") as host:
         holders = host.hold(6)
         wait_seconds(5)  # the guards go to sleep
         before, begun = {holder.pid: wakeups(holder.pid) for holder in holders}, time.monotonic()
