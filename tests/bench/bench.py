@@ -323,6 +323,8 @@ PACES = {
 BLOCKED_CLIENTS = {
     "redis-py": [lab.PYTHON, lab.CLIENTS / "redis_py_writer.py"],
     "hiredis": [lab.BUILT_CLIENTS / "hiredis_writer"],
+    "redis-cli": ["/bin/bash", lab.CLIENTS / "redis_cli_pipe.sh"],
+    "node": ["node", lab.CLIENTS / "node_writer.js"],
 }
 
 
@@ -347,6 +349,9 @@ def silent_gaps(bench, what, east, silence):
     rows = []
     for pace, (options, budget, worst) in PACES.items():
         for client, argv in BLOCKED_CLIENTS.items():
+            if not shutil.which(argv[0]):
+                print(f"{what}, {pace}, {client}: not installed")
+                continue
             name = f"{what}-{pace}-{client}".replace(" ", "-")
             config = bench.write(f"{name}.conf", lab.service("cache", [NAME], {
                 "east": east.address, "west": bench.west.address}, options + HOME_AT_ONCE))
