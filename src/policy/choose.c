@@ -163,6 +163,19 @@ struct choice choose(const struct choice_rules *rules, const struct candidate ca
     return choice;
 }
 
+bool choose_unrivalled(const struct candidate candidates[], unsigned count, unsigned index)
+{
+    for (unsigned i = 0; i < count; i++)
+        if (is_better(&candidates[i], &candidates[index]))
+            return false;
+    return true;
+}
+
+bool choose_keeps(const struct candidate *current)
+{
+    return may_stay(current);
+}
+
 int choose_next(const struct choice_rules *rules, const struct candidate candidates[],
                 unsigned count, uint32_t tried, bool desperate, uint64_t now_ns)
 {

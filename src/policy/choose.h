@@ -68,6 +68,18 @@ struct choice choose(const struct choice_rules *rules, const struct candidate ca
                      unsigned count, int current, uint64_t now_ns);
 
 /*
+ * No other endpoint is preferred to `index`, whatever their states: by zone and weight alone, as
+ * long as the operator holds none.
+ */
+bool choose_unrivalled(const struct candidate candidates[], unsigned count, unsigned index);
+
+/*
+ * True: choose() would keep `current` and send no trial, and that without a look at the others,
+ * because `current` is unrivalled. The state of nearly every host at nearly every time.
+ */
+bool choose_keeps(const struct candidate *current);
+
+/*
  * The next endpoint to try inside one call, `tried` being the bit set of those that failed already:
  * eligible ones in order of preference, then half-open, then the rest by file order when
  * `desperate` (when_all_down = try), save what the operator has drained or put in maintenance. -1

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "policy/choose.h"
 #include "policy/verdict.h"
 
 enum { IP_SPARSENESS = 4, IP_BUCKETS_MIN = 1024 };
@@ -127,12 +128,19 @@ static void fill_endpoints(struct builder *builder, const struct publish_service
     struct endpoint_settings *endpoints = part(builder, builder->bank->endpoints_at);
     struct endpoint_label *labels = part(builder, builder->bank->labels_at);
     bool member = service->settings.resolve == RESOLVE_MEMBER;
+    struct candidate candidates[ENDPOINTS_MAX];
 
+    for (uint32_t e = 0; e < service->endpoint_count; e++)
+        candidates[e] = (struct candidate){
+            .weight_milli = service->endpoints[e].settings.weight_milli,
+            .same_zone = service->endpoints[e].settings.same_zone != 0,
+        };
     for (uint32_t e = 0; e < service->endpoint_count; e++) {
         const struct endpoint_settings *settings = &service->endpoints[e].settings;
         uint32_t at = builder->next_endpoint++;
 
         endpoints[at] = *settings;
+        endpoints[at].unrivalled = choose_unrivalled(candidates, service->endpoint_count, e);
         endpoints[at].health_lasts_ns = verdict_lasts_ns(&settings->health);
         labels[at] = service->endpoints[e].label;
         for (uint32_t i = 0; member && i < settings->address_count; i++)

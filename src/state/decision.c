@@ -19,6 +19,7 @@ bool service_read(const struct bank_view *view, uint32_t index, struct service_v
     if (!bank_service(view, index, &out->settings))
         return false;
     out->segment = view->segment;
+    out->bank = *view;
     out->index = index;
     out->first_endpoint = out->settings.first_endpoint;
     out->count = out->settings.endpoint_count;
@@ -49,6 +50,24 @@ bool service_endpoint(const struct service_view *service, uint32_t index,
                    out->generation == service->endpoints[index].generation;
     }
     return false;
+}
+
+uint32_t service_addresses(const struct service_view *service, uint32_t index,
+                           struct address out[static ADDRESSES_MAX])
+{
+    struct endpoint_settings endpoint;
+    uint32_t count;
+
+    if (index >= service->count)
+        return 0;
+    count = bank_addresses(&service->bank, service->first_endpoint + index, out);
+    if (bank_valid(&service->bank))
+        return count;
+    /* The settings have changed since. */
+    if (!service_endpoint(service, index, &endpoint))
+        return 0;
+    memcpy(out, endpoint.addresses, endpoint.address_count * sizeof(*out));
+    return endpoint.address_count;
 }
 
 enum service_mode service_mode(const struct service_view *service, uint64_t now_ns)
@@ -97,25 +116,30 @@ static uint64_t grace_until(const struct service_view *service, const struct end
     return until > now_ns && until - now_ns > 2 * service->settings.failover.grace_ns ? 0 : until;
 }
 
+static struct candidate candidate_of(const struct service_view *service, uint32_t index,
+                                     struct held held, uint64_t now_ns)
+{
+    const struct endpoint_brief *endpoint = &service->endpoints[index];
+    const struct endpoint_live *live = service->endpoint_live[index];
+
+    return (struct candidate){
+        .held = endpoint->slot == held.slot && endpoint->generation == held.generation,
+        .grace_until_ns = grace_until(service, live, now_ns),
+        .weight_milli = endpoint->weight_milli,
+        .health = service_health(service, index, now_ns),
+        .breaker = breaker_state(&live->breaker, &service->settings.breaker, now_ns),
+        .admin = admin_of(live),
+        .same_zone = endpoint->same_zone != 0,
+    };
+}
+
 static void fill_candidates(const struct service_view *service, struct candidate out[ENDPOINTS_MAX],
                             uint64_t now_ns)
 {
     struct held held = service_held(service->live, now_ns);
 
-    for (uint32_t i = 0; i < service->count; i++) {
-        const struct endpoint_live *live = service->endpoint_live[i];
-
-        out[i] = (struct candidate){
-            .held = service->endpoints[i].slot == held.slot &&
-                    service->endpoints[i].generation == held.generation,
-            .grace_until_ns = grace_until(service, live, now_ns),
-            .weight_milli = service->endpoints[i].weight_milli,
-            .health = service_health(service, i, now_ns),
-            .breaker = breaker_state(&live->breaker, &service->settings.breaker, now_ns),
-            .admin = admin_of(live),
-            .same_zone = service->endpoints[i].same_zone != 0,
-        };
-    }
+    for (uint32_t i = 0; i < service->count; i++)
+        out[i] = candidate_of(service, i, held, now_ns);
 }
 
 int service_candidates(const struct service_view *service, struct candidate out[ENDPOINTS_MAX],
@@ -274,6 +298,21 @@ struct choice service_decide(const struct service_view *service, uint64_t now_ns
         swap_active(service, word, current, choice, now_ns);
     }
     return choice;
+}
+
+struct choice service_target(const struct service_view *service, uint64_t now_ns)
+{
+    int current =
+        index_of_slot(service, active_unpack(load_relaxed(&service->live->active)).slot);
+    struct held held = service_held(service->live, now_ns);
+
+    if (current >= 0 && service->endpoints[current].unrivalled && held.slot == NO_SLOT) {
+        struct candidate active = candidate_of(service, (uint32_t)current, held, now_ns);
+
+        if (choose_keeps(&active))
+            return (struct choice){.endpoint = current, .trial = -1, .reason = CHOICE_KEPT};
+    }
+    return service_decide(service, now_ns);
 }
 
 /* ---- evidence ---- */

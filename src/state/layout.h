@@ -27,7 +27,7 @@
 #define SEGMENT_MAGIC "rdsteer"
 
 enum {
-    SEGMENT_ABI = 2, /* raised by any change to this file or to policy/rules.h, breaker.h */
+    SEGMENT_ABI = 3, /* raised by any change to this file or to policy/rules.h, breaker.h */
     SEGMENT_ALIGN = 64 * 1024,
     SEGMENT_HEAD_SIZE = 4096,
     SEGMENT_MAX_SIZE = 256 * 1024 * 1024,
@@ -118,7 +118,9 @@ struct endpoint_brief {
     uint32_t slot;       /* of its live part */
     uint32_t generation; /* of that slot */
     uint32_t weight_milli;
-    uint32_t same_zone;
+    uint8_t same_zone;
+    uint8_t unrivalled; /* no other endpoint of the service is preferred to it: choose.h */
+    uint8_t spare[2];
     SHARED64 uint64_t
         health_lasts_ns; /* a verdict without a check for so long is none; 0: no checks */
 };
@@ -127,8 +129,10 @@ struct endpoint_settings {
     uint32_t slot; /* as in the brief */
     uint32_t generation;
     uint32_t weight_milli;
-    uint32_t same_zone;
-    SHARED64 uint64_t health_lasts_ns; /* filled in by publishing */
+    uint8_t same_zone;
+    uint8_t unrivalled; /* filled in by publishing, as is what follows */
+    uint8_t spare[2];
+    SHARED64 uint64_t health_lasts_ns;
     uint32_t address_count;
     uint32_t past_count;
     struct health_rules health;              /* the service's, overridden option by option */
@@ -254,6 +258,9 @@ _Static_assert(offsetof(struct endpoint_brief, health_lasts_ns) ==
                    offsetof(struct endpoint_settings, health_lasts_ns),
                "the brief begins the settings");
 _Static_assert(sizeof(struct endpoint_brief) % 8 == 0, "copied by words");
+_Static_assert(offsetof(struct endpoint_settings, addresses) % 8 == 0 &&
+                   sizeof(struct address) % 8 == 0,
+               "addresses are copied by words");
 _Static_assert(offsetof(struct endpoint_label, name) == 0 && NAME_TEXT % 8 == 0, "read alone");
 _Static_assert(sizeof(struct endpoint_label) % 8 == 0, "copied by words");
 _Static_assert(sizeof(struct match_settings) % 8 == 0, "copied by words");
