@@ -17,10 +17,11 @@ struct journey {
     int fd;
     const struct attempt *attempt;
     int family; /* of the program's address: the socket takes no other */
-    struct service_view service;
+    const struct service_view *service;
     struct socket_options options;
     uint64_t cookie;
     bool ours;      /* books may be kept */
+    bool watched;   /* by the guard, which bounds the attempt and sets the socket's options */
     bool no_native; /* a v4-mapped attempt was made: Linux lets no native IPv6 one succeed now */
     bool asked_v6_only, v6_only;
     int nonblocking;       /* -1: not asked yet */

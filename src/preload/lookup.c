@@ -23,13 +23,12 @@ static bool family_fits(const struct address *address, enum lookup_family family
 static bool address_of(const struct service_view *service, unsigned index,
                        enum lookup_family family, struct address *out)
 {
-    struct endpoint_settings endpoint;
+    SHARED64 struct address known[ADDRESSES_MAX];
+    uint32_t count = service_addresses(service, index, known);
     bool found = false;
 
-    if (!service_endpoint(service, index, &endpoint))
-        return false;
-    for (uint32_t i = 0; i < endpoint.address_count; i++) {
-        const struct address *address = &endpoint.addresses[i];
+    for (uint32_t i = 0; i < count; i++) {
+        const struct address *address = &known[i];
 
         if (!family_fits(address, family))
             continue;
@@ -45,7 +44,7 @@ static bool address_of(const struct service_view *service, unsigned index,
 static bool member_address(const struct service_view *service, enum lookup_family family,
                            struct address *out)
 {
-    struct choice choice = service_decide(service, clock_boot_ns());
+    struct choice choice = service_target(service, clock_boot_ns());
     bool found =
         choice.endpoint >= 0 && address_of(service, (unsigned)choice.endpoint, family, out);
 
