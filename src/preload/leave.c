@@ -71,11 +71,10 @@ static void add_service(struct leave *leave, const struct service_view *service,
             .spread_ns = service->settings.failover.existing == EXISTING_IDLE
                              ? service->settings.failover.spread_ns
                              : 0,
-            .max_age_ns = service->settings.connect.max_age_ns,
-            .connect_timeout_ns = service->settings.connect.timeout_ns,
+            .connect = service->settings.connect,
         };
         entry->how = how_to_leave(service, i, now_ns, &entry->since_ns);
-        if (entry->how != LEAVE_NOT || entry->max_age_ns)
+        if (entry->how != LEAVE_NOT || entry->connect.max_age_ns)
             leave->any = true;
     }
 }

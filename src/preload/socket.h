@@ -16,11 +16,11 @@ struct socket_options {
     bool user_timeout; /* TCP_USER_TIMEOUT is ours to set */
 };
 
-/* Asks (two calls; three for a socket that is not TCP) and sets keepalive (three, four at most). */
-struct socket_options socket_prepare(int fd, const struct connect_rules *rules);
-
 /* TCP or MPTCP. One call. */
 bool socket_is_tcp(int fd);
+
+/* Asks (two calls; three for a socket that is not TCP) and sets keepalive (three, four at most). */
+struct socket_options socket_prepare(int fd, const struct connect_rules *rules);
 
 /* TCP_USER_TIMEOUT, for how long SYNs (before) or data (after) may go unanswered. 0: the kernel's.
  */

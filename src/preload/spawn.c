@@ -10,7 +10,6 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -126,11 +125,10 @@ static int shepherd(void *argument)
 static bool orphans_go_to_init(void)
 {
     enum { INITIAL_PID_NAMESPACE = 0xEFFFFFFC }; /* PROC_PID_INIT_INO */
-    struct stat namespace;
     int subreaper = 1;
 
     return getpid() != 1 && prctl(PR_GET_CHILD_SUBREAPER, &subreaper) == 0 && subreaper == 0 &&
-           stat("/proc/self/ns/pid", &namespace) == 0 && namespace.st_ino == INITIAL_PID_NAMESPACE;
+           place_pid_namespace() == INITIAL_PID_NAMESPACE;
 }
 
 /* The program beside the library, in ../bin as an installation has it, or where it was configured.
