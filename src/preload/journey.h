@@ -63,6 +63,13 @@ int pick_other(struct journey *journey, uint32_t tried, bool desperate);
  */
 bool pick_await(struct journey *journey);
 
+/*
+ * connect.rate: waits for this call's place in the host's queue for the endpoint, when the socket is
+ * blocking; another endpoint is picked when that one is out by then. False, and journey->error: a
+ * signal came, or the socket is gone.
+ */
+bool pick_in_turn(struct journey *journey, struct pick *pick);
+
 /* True: the socket is blocking, so that a pause harms nobody. */
 bool pick_may_wait(struct journey *journey);
 

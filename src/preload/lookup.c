@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "policy/spread.h"
 #include "preload/background.h"
 #include "preload/describe.h"
 #include "preload/learned.h"
@@ -44,7 +45,11 @@ static bool address_of(const struct service_view *service, unsigned index,
 static bool member_address(const struct service_view *service, enum lookup_family family,
                            struct address *out)
 {
-    struct choice choice = service_target(service, clock_boot_ns());
+    uint64_t now_ns = clock_boot_ns();
+    /* Where connections are spread, the turn belongs to the connection and not to its look-up. */
+    struct choice choice = strategy_spreads((enum strategy)service->settings.strategy)
+                               ? service_choice(service, now_ns)
+                               : service_target(service, now_ns);
     bool found =
         choice.endpoint >= 0 && address_of(service, (unsigned)choice.endpoint, family, out);
 

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "policy/backoff.h"
+#include "policy/pace.h"
 #include "preload/avoid.h"
 #include "preload/journey.h"
 
@@ -89,18 +90,12 @@ bool pick_await(struct journey *journey)
     return true;
 }
 
-static struct choice_rules choice_rules(const struct service_view *service)
-{
-    return (struct choice_rules){
-        .strategy = (enum strategy)service->settings.strategy,
-        .failback = service->settings.failover.failback != 0,
-    };
-}
-
 int pick_other(struct journey *journey, uint32_t tried, bool desperate)
 {
     struct candidate candidates[ENDPOINTS_MAX];
-    struct choice_rules rules = choice_rules(journey->service);
+    struct choice_rules rules =
+        service_choice_rules(journey->service, load_relaxed(&journey->service->live->turns),
+                             journey->now_ns);
 
     service_candidates(journey->service, candidates, journey->now_ns);
     return choose_next(&rules, candidates, journey->service->count, tried, desperate,
@@ -163,4 +158,41 @@ struct pick pick_next(struct journey *journey)
             pick.endpoint = pick_other(journey, journey->tried, desperate);
     }
     return pick;
+}
+
+/* The program bounds its calls itself, and not by waiting is it to miss that. */
+static bool outlasts(struct journey *journey, uint64_t wait_ns)
+{
+    uint64_t most_ns = socket_send_timeout(journey->fd);
+
+    return most_ns == 0 || wait_ns < most_ns;
+}
+
+bool pick_in_turn(struct journey *journey, struct pick *pick)
+{
+    const struct service_view *service = journey->service;
+    uint32_t rate = service->settings.connect.rate;
+
+    if (rate == 0 || !service->segment->writable)
+        return true;
+    for (unsigned i = 0; i <= service->count && pick->endpoint >= 0 && !pick->trial; i++) {
+        atomic_u64 *place = &service->endpoint_live[pick->endpoint]->next_connect_ns;
+        uint64_t wait_ns = pace_reserve(place, rate, pick_may_wait(journey), journey->now_ns);
+
+        if (wait_ns == 0 || !outlasts(journey, wait_ns))
+            return true;
+        if (!pause_ns(wait_ns)) {
+            journey->error = EINTR;
+            return false;
+        }
+        journey->now_ns = clock_boot_ns();
+        if (!try_is_still_ours(journey)) {
+            journey->error = EBADF;
+            return false;
+        }
+        if (pick_other(journey, ~(UINT32_C(1) << pick->endpoint), false) == pick->endpoint)
+            return true;
+        *pick = pick_first(journey);
+    }
+    return true;
 }

@@ -44,6 +44,9 @@ bool socket_v6_only(int fd);
 /* F_GETFL; true also when the kernel does not say. */
 bool socket_nonblocking(int fd);
 
+/* SO_SNDTIMEO in ns; 0: none. */
+uint64_t socket_send_timeout(int fd);
+
 /* SO_ERROR, which it clears. */
 int socket_take_error(int fd);
 

@@ -57,6 +57,8 @@ static bool travel(struct journey *journey)
             return journey->error != 0;
     }
     while (pick.endpoint >= 0) {
+        if (!pick_in_turn(journey, &pick) || pick.endpoint < 0)
+            break;
         progress = try_endpoint(journey, (unsigned)pick.endpoint);
         if (pick.trial && progress != UNDECIDED)
             breaker_trial_end(&journey->service->endpoint_live[pick.endpoint]->breaker, pick.token);
@@ -67,7 +69,7 @@ static bool travel(struct journey *journey)
         pick = pick_next(journey);
     }
     if (journey->calls == 0)
-        return false;
+        return journey->error != 0;
     /* The socket is the program's again, as it was. */
     if (!journey->cookie || try_is_still_ours(journey))
         socket_bound(journey->fd, journey->options, 0);

@@ -57,6 +57,10 @@ enum health service_health(const struct service_view *service, uint32_t index, u
 int service_candidates(const struct service_view *service, struct candidate out[ENDPOINTS_MAX],
                        uint64_t now_ns);
 
+/* How to choose for the connection with this number. */
+struct choice_rules service_choice_rules(const struct service_view *service, uint64_t turn,
+                                         uint64_t now_ns);
+
 /* What would be chosen now; changes nothing. */
 struct choice service_choice(const struct service_view *service, uint64_t now_ns);
 
@@ -90,8 +94,12 @@ bool service_still_has(const struct service_view *service, uint32_t index);
 /* Holds back failback to the endpoint, from now on. */
 void service_start_grace(const struct service_view *service, uint32_t index, uint64_t now_ns);
 
-/* One success for a half-open breaker, which is no connection. True when the breaker closed. */
-bool service_passed_trial(const struct service_view *service, uint32_t index, uint64_t took_ns,
+/*
+ * A check that passed is no connection, but one success for a half-open breaker, and for a closed
+ * one a slow call when it took that long: a server that thinks slowly still connects fast, because
+ * its kernel does. True when the breaker changed.
+ */
+bool service_passed_check(const struct service_view *service, uint32_t index, uint64_t took_ns,
                           uint64_t now_ns);
 
 #endif

@@ -209,6 +209,10 @@ struct service_live {
     SHARED64 atomic_u64 uses;           /* services that have had this slot; 0 = never used */
     SHARED64 atomic_u64 retired_ns;     /* CLOCK_BOOTTIME when its service left the settings */
     SHARED64 atomic_u64 held;           /* the endpoint the operator has switched to: see live.h */
+    /* a line of its own: spreading strategies write it with every connection */
+    SHARED64 atomic_u64 turns;      /* connections so far */
+    SHARED64 atomic_u64 challenger; /* who has been faster, and since when: see live.h */
+    SHARED64 atomic_u64 spare[6];
 };
 
 /* See history.c. */
@@ -237,7 +241,11 @@ struct endpoint_live {
     SHARED64 atomic_u64 checked_ns;  /* CLOCK_BOOTTIME of the last result */
     SHARED64 atomic_u64 hinted_ns;   /* CLOCK_BOOTTIME of the last hint, by anyone */
     SHARED64 atomic_u64 check_count; /* position in `checks` */
-    SHARED64 atomic_u64 check_spare[5];
+    SHARED64 atomic_u64 latency; /* peak EWMA and its time: see history.c */
+    SHARED64 atomic_u64 census;  /* the host's connections, counted now and then: see live.h */
+    SHARED64 atomic_u64 rank;    /* by the selector program, 1 = first; 0 = not named */
+    SHARED64 atomic_u64 next_connect_ns; /* connect.rate: see pace.h */
+    SHARED64 atomic_u64 check_spare[1];
     struct check_record checks[64];
 };
 
@@ -266,7 +274,7 @@ _Static_assert(sizeof(struct endpoint_label) % 8 == 0, "copied by words");
 _Static_assert(sizeof(struct match_settings) % 8 == 0, "copied by words");
 _Static_assert(sizeof(struct ip_entry) % 8 == 0, "copied by words");
 _Static_assert(sizeof(struct bank) % 8 == 0, "copied by words");
-_Static_assert(sizeof(struct service_live) == 64, "a cache line");
+_Static_assert(sizeof(struct service_live) == 128, "two cache lines");
 _Static_assert(sizeof(struct endpoint_live) == 64 + 64 + sizeof(struct breaker) + 64 + 1024,
                "lanes");
 _Static_assert(sizeof(struct event_slot) == 328, "same in every process");

@@ -222,7 +222,7 @@ START_TEST(unrivalled_endpoint_that_is_well_is_the_choice)
         current = unit_below(&seed, group.count);
         for (unsigned i = 0; i < group.count; i++)
             group.candidates[i].held = false;
-        if (!choose_unrivalled(group.candidates, group.count, current) ||
+        if (!choose_unrivalled(rules.strategy, group.candidates, group.count, current) ||
             !choose_keeps(&group.candidates[current]))
             continue;
         real = choose(&rules, group.candidates, group.count, (int)current, group.now);
