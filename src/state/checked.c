@@ -115,6 +115,8 @@ bool checked_record(const struct service_view *service, uint32_t index, uint16_t
     changed = (enum health)after.health != before;
     if (changed) {
         live_raise(&live->since_ns, now_ns);
+        if (before == HEALTH_UNHEALTHY && after.health == HEALTH_HEALTHY)
+            live_raise(&live->recovered_ns, now_ns);
         if (after.health == HEALTH_UNHEALTHY)
             service_start_grace(service, index, now_ns);
         record_health(service, index, before, after, check);

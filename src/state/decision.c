@@ -122,7 +122,7 @@ static uint64_t grace_until(const struct service_view *service, const struct end
 /* How much of its part an endpoint gets that is well again: from a tenth, evenly, to all. */
 static uint32_t ramp_of(const struct endpoint_live *live, uint64_t now_ns)
 {
-    uint64_t since_ns = load_relaxed(&live->since_ns), part;
+    uint64_t since_ns = load_relaxed(&live->recovered_ns), part;
 
     if (since_ns == 0 || now_ns < since_ns || now_ns - since_ns >= RAMP_NS)
         return RAMP_WHOLE;
@@ -274,7 +274,7 @@ static bool is_failure(enum choice_reason reason)
     return reason == CHOICE_HEALTH || reason == CHOICE_BREAKER;
 }
 
-static void describe(enum choice_reason reason, struct event *event)
+static void describe(enum choice_reason reason, enum strategy strategy, struct event *event)
 {
     const char *what = "";
 
@@ -292,8 +292,12 @@ static void describe(enum choice_reason reason, struct event *event)
         what = "no longer in the settings";
         break;
     case CHOICE_FAILBACK:
-        text_format(event->detail, sizeof(event->detail), "%s: well again and preferred",
-                    event->to);
+        if (strategy == STRATEGY_LATENCY)
+            text_format(event->detail, sizeof(event->detail), "%s: faster for %d s", event->to,
+                        (int)(LATENCY_PROOF_NS / NS_PER_S));
+        else
+            text_format(event->detail, sizeof(event->detail), "%s: well again and preferred",
+                        event->to);
         return;
     case CHOICE_MANUAL: /* says all there is to say */
     case CHOICE_KEPT:
@@ -333,7 +337,7 @@ static void record_switch(const struct service_view *service, struct active from
     bank_slot_name(service->segment, to.slot, event.to);
     text_copy(event.endpoint, sizeof(event.endpoint), event.to);
     text_copy(event.reason, sizeof(event.reason), choice_reason_name(reason));
-    describe(reason, &event);
+    describe(reason, (enum strategy)service->settings.strategy, &event);
     event_write(service->segment, &event);
     bell_ring(service->segment);
 }
@@ -460,6 +464,8 @@ static bool tell_breaker(const struct service_view *service, uint32_t index, enu
     if (change.change == BREAKER_UNCHANGED)
         return false;
     store_relaxed(&live->since_ns, now_ns);
+    if (change.change == BREAKER_RECOVERED)
+        live_raise(&live->recovered_ns, now_ns);
     if (change.change != BREAKER_RECOVERED)
         service_start_grace(service, index, now_ns);
     record_breaker(service, index, change);

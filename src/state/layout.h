@@ -245,7 +245,8 @@ struct endpoint_live {
     SHARED64 atomic_u64 census;  /* the host's connections, counted now and then: see live.h */
     SHARED64 atomic_u64 rank;    /* by the selector program, 1 = first; 0 = not named */
     SHARED64 atomic_u64 next_connect_ns; /* connect.rate: see pace.h */
-    SHARED64 atomic_u64 check_spare[1];
+    SHARED64 atomic_u64 recovered_ns;    /* CLOCK_BOOTTIME when it was last well again */
+    SHARED64 atomic_u64 check_spare[8];
     struct check_record checks[64];
 };
 
@@ -275,7 +276,7 @@ _Static_assert(sizeof(struct match_settings) % 8 == 0, "copied by words");
 _Static_assert(sizeof(struct ip_entry) % 8 == 0, "copied by words");
 _Static_assert(sizeof(struct bank) % 8 == 0, "copied by words");
 _Static_assert(sizeof(struct service_live) == 128, "two cache lines");
-_Static_assert(sizeof(struct endpoint_live) == 64 + 64 + sizeof(struct breaker) + 64 + 1024,
+_Static_assert(sizeof(struct endpoint_live) == 64 + 64 + sizeof(struct breaker) + 128 + 1024,
                "lanes");
 _Static_assert(sizeof(struct event_slot) == 328, "same in every process");
 

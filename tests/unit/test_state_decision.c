@@ -415,7 +415,7 @@ START_TEST(endpoint_that_recovers_gets_more_and_more)
         got[phase] = 0;
         for (uint32_t i = 0; i < 2; i++)
             give_verdict(&service, i, HEALTH_HEALTHY);
-        store_relaxed(&service.endpoint_live[1]->since_ns, 1000 * NS_PER_S);
+        store_relaxed(&service.endpoint_live[1]->recovered_ns, 1000 * NS_PER_S);
         for (int i = 0; i < 1000; i++)
             got[phase] += service_target(&service, now).endpoint == 1;
         now += 5 * NS_PER_S;
