@@ -95,12 +95,17 @@ static void shut(struct round *round, int duplicate, int fd, const struct tracke
 {
     const struct sockaddr unspecified = {.sa_family = AF_UNSPEC};
 
-    if (track_mark_shut(fd, tracked->cookie)) {
+    /* The hook has gone on to another endpoint with this socket: nothing that we know of it. */
+    if (!track_claim(fd, tracked))
+        return;
+    if (!tracked->shut) {
         shutdown(duplicate, SHUT_RD);
         round->shut++;
         round->second_look = true;
+        track_release(fd, tracked);
     } else {
         real_connect(duplicate, &unspecified, sizeof(unspecified));
+        track_release(fd, tracked);
         track_forget(fd, tracked->cookie);
     }
 }
@@ -154,7 +159,7 @@ static void equip(int duplicate, int fd, const struct tracked *tracked,
     struct socket_options options = socket_prepare(duplicate, &entry->connect);
 
     socket_bound(duplicate, options, entry->connect.user_timeout_ns);
-    track_mark_equipped(fd, tracked->cookie);
+    track_mark_equipped(fd, tracked);
 }
 
 /* An attempt under way. Linux bounds SYNs by TCP_USER_TIMEOUT no shorter than their first timer,

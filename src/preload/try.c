@@ -32,7 +32,10 @@ static void log_attempt(const struct journey *journey, unsigned index, const str
              (unsigned long long)((journey->now_ns - started_ns) / NS_PER_US));
 }
 
-/* True: this connection takes the place of one to the same endpoint that was meant to last. */
+/*
+ * True: this connection takes the place of one to the same endpoint that was meant to last.
+ * journey->lost: the guard is at this socket, and there must be no further attempt.
+ */
 static bool begin_tracking(struct journey *journey, unsigned index, uint64_t started_ns)
 {
     const struct endpoint_brief *endpoint = &journey->service->endpoints[index];
@@ -49,7 +52,8 @@ static bool begin_tracking(struct journey *journey, unsigned index, uint64_t sta
     if (!journey->ours)
         return false;
     follows = track_follows(journey->fd, &tracked);
-    track_begin(journey->fd, &tracked);
+    if (!track_begin(journey->fd, &tracked))
+        journey->lost = true;
     guard_kick();
     return follows;
 }
@@ -212,6 +216,8 @@ enum progress try_endpoint(struct journey *journey, unsigned index)
     for (unsigned i = 0; i < count; i++) {
         now_ns = journey->now_ns;
         follows = begin_tracking(journey, index, started_ns) || follows;
+        if (journey->lost)
+            return FAILED; /* with the answer of the attempt before */
         progress =
             try_address(journey, &addresses[i], timeout_ns - (now_ns - started_ns), i + 1 < count);
         log_attempt(journey, index, &addresses[i], now_ns);
