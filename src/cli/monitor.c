@@ -19,7 +19,8 @@
 #include "state/events.h"
 #include "state/lease.h"
 
-/* Names that take longer have no address at first; they are looked up again with the next change. */
+/* Names that take longer have no address at first; they are looked up again with the next change.
+ */
 #define PATIENCE_NS (5 * NS_PER_S)
 
 enum { TURN_MS = 100, READY_TURNS = 100 };

@@ -124,7 +124,8 @@ static int ask(struct census *census, int fd, uint8_t family)
     return more;
 }
 
-/* An endpoint with several addresses stands in the list once for each of them, one behind another. */
+/* An endpoint with several addresses stands in the list once for each of them, one behind another.
+ */
 static void write_down(const struct census *census)
 {
     for (unsigned i = 0; i < census->length;) {

@@ -42,10 +42,10 @@ struct targets {
     const struct segment *segment;
     const char *secrets_path;
     struct secrets_stamp secrets;
-    bool built;        /* of these settings: */
+    bool built; /* of these settings: */
     uint64_t sequence;
-    uint32_t count;    /* of `list`, some of it not in use */
-    uint32_t limit;    /* endpoints that the segment can have */
+    uint32_t count; /* of `list`, some of it not in use */
+    uint32_t limit; /* endpoints that the segment can have */
     struct target **list;
     struct pollfd *polls; /* as many, for the loop */
     uint32_t member_count;

@@ -22,17 +22,20 @@ enum admin { ADMIN_READY, ADMIN_DRAIN, ADMIN_MAINT };
 
 enum { RAMP_WHOLE = 1000 };
 
+/* Small: sixteen of them lie on the stack of whoever connects. */
 struct candidate {
-    uint64_t grace_until_ns; /* 0 = not in grace; holds back failback only */
-    uint32_t weight_milli;   /* 0..1000000 */
-    uint32_t rank;           /* command: 1 is the program's first choice; 0 = it names another */
-    uint32_t latency_us;     /* latency: peak EWMA of the checks; 0 = not known */
-    uint32_t connections;    /* least-connections: of this host, about */
-    uint32_t ramp;           /* spreading strategies: the part it gets while it has just recovered,
-                                up to RAMP_WHOLE */
-    enum health health;
-    enum breaker_state breaker; /* as breaker_state() gives it: half-open means a trial is due */
-    enum admin admin;
+    uint64_t grace_until_ns;  /* 0 = not in grace; holds back failback only */
+    uint32_t weight_milli;    /* 0..1000000 */
+    union {                   /* what one strategy measures by */
+        uint32_t rank;        /* command: 1 is the program's first choice; 0 = it names another */
+        uint32_t latency_us;  /* latency: peak EWMA of the checks; 0 = not known */
+        uint32_t connections; /* least-connections: of this host, about */
+    };
+    uint16_t ramp; /* spreading strategies: the part it gets while it has just recovered, up to
+                      RAMP_WHOLE */
+    enum health health : 8;
+    enum breaker_state breaker : 8; /* as breaker_state() gives it: half-open: a trial is due */
+    enum admin admin : 8;
     bool same_zone;
     bool held; /* the operator has switched to it: before all others while it is well */
 };
@@ -67,13 +70,14 @@ struct choice {
 /*
  * The one that the operator holds, then same zone first, then by the strategy: the highest weight
  * (priority), file order (first), the best rank (command), or nothing (latency); ties keep
- * `current`, then the faster one (latency), then file order. A better endpoint replaces an eligible `current` only by
- * failback: rules allow it (of a held one they need not) and its grace is over. `current` is an
- * index or -1; one past the end is an endpoint that was removed. Without an eligible `current`,
- * those in grace are chosen only when there is no other. `trial`: the best half-open endpoint that
- * would, once closed, take over from the choice by failback (or the best half-open one when nothing
- * is eligible); never one in grace while something is eligible. Spreading strategies: spread.h, among
- * those of the same zone first; no endpoint is `current` then.
+ * `current`, then the faster one (latency), then file order. A better endpoint replaces an eligible
+ * `current` only by failback: rules allow it (of a held one they need not) and its grace is over.
+ * `current` is an index or -1; one past the end is an endpoint that was removed. Without an
+ * eligible `current`, those in grace are chosen only when there is no other. `trial`: the best
+ * half-open endpoint that would, once closed, take over from the choice by failback (or the best
+ * half-open one when nothing is eligible); never one in grace while something is eligible.
+ * Spreading strategies: spread.h, among those of the same zone first; no endpoint is `current`
+ * then.
  */
 struct choice choose(const struct choice_rules *rules, const struct candidate candidates[],
                      unsigned count, int current, uint64_t now_ns);

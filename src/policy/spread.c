@@ -37,7 +37,8 @@ static uint64_t share(enum strategy strategy, const struct candidate *candidate)
     return weight * candidate->ramp;
 }
 
-/* Where `fraction`, of 2^64, of all parts laid end to end is. 24 bits of it: they fit any weights. */
+/* Where `fraction`, of 2^64, of all parts laid end to end is. 24 bits of it: they fit any weights.
+ */
 static int pick_share(enum strategy strategy, const struct candidate candidates[], unsigned count,
                       uint32_t set, uint64_t fraction)
 {

@@ -1,9 +1,9 @@
 /*
  * verdict: from single checks to a verdict on an endpoint's health. Pure and [hook].
  *
- * `fall` failed checks in a row make it UNHEALTHY, `rise` passed ones HEALTHY; from UNKNOWN the first
- * check decides. A check that is void (the prober was not running, this host's own trouble) never
- * comes here.
+ * `fall` failed checks in a row make it UNHEALTHY, `rise` passed ones HEALTHY; from UNKNOWN the
+ * first check decides. A check that is void (the prober was not running, this host's own trouble)
+ * never comes here.
  */
 #ifndef POLICY_VERDICT_H
 #define POLICY_VERDICT_H
@@ -21,22 +21,22 @@ enum check_cause {
     CHECK_TIMEOUT,
     CHECK_RESET,
     CHECK_UNREACHABLE,
-    CHECK_CLOSED,        /* the server hung up before it answered */
+    CHECK_CLOSED, /* the server hung up before it answered */
     CHECK_LOADING,
     CHECK_MASTERDOWN,
     CHECK_CLUSTERDOWN,
     CHECK_BUSY,
     CHECK_MAX_CLIENTS,
-    CHECK_ERROR_REPLY,   /* any other error reply */
-    CHECK_WRONG_REPLY,   /* RESP, but not the answer to what was asked */
-    CHECK_NOT_REDIS,     /* not RESP */
-    CHECK_HTTP,          /* not RESP: looks like HTTP */
-    CHECK_TLS,           /* not RESP: looks like TLS */
-    CHECK_TOO_LONG,      /* a reply over 64 KiB */
-    CHECK_NOAUTH,        /* passed: it wants a password and none is configured */
-    CHECK_WRONGPASS,     /* passed: the password is wrong */
-    CHECK_NOPERM,        /* passed: the user may not do this */
-    CHECK_NO_ADDRESS,    /* failed: its name has no address */
+    CHECK_ERROR_REPLY, /* any other error reply */
+    CHECK_WRONG_REPLY, /* RESP, but not the answer to what was asked */
+    CHECK_NOT_REDIS,   /* not RESP */
+    CHECK_HTTP,        /* not RESP: looks like HTTP */
+    CHECK_TLS,         /* not RESP: looks like TLS */
+    CHECK_TOO_LONG,    /* a reply over 64 KiB */
+    CHECK_NOAUTH,      /* passed: it wants a password and none is configured */
+    CHECK_WRONGPASS,   /* passed: the password is wrong */
+    CHECK_NOPERM,      /* passed: the user may not do this */
+    CHECK_NO_ADDRESS,  /* failed: its name has no address */
     CHECK_CAUSES,
 };
 
@@ -69,8 +69,9 @@ int verdict_of_probes(const struct health_rules *rules, unsigned passed, unsigne
 uint64_t verdict_next_check_ns(const struct health_rules *rules, bool passed, uint32_t random);
 
 /*
- * How long a verdict is believed without another check: three intervals and the time of an answer, but
- * never before a silent prober's successor has had the time to check. 0: the rules ask for no checks.
+ * How long a verdict is believed without another check: three intervals and the time of an answer,
+ * but never before a silent prober's successor has had the time to check. 0: the rules ask for no
+ * checks.
  */
 uint64_t verdict_lasts_ns(const struct health_rules *rules);
 

@@ -28,7 +28,7 @@ enum { COUNT_BITS = 24, TICK_SHIFT = 32 };
 #define COUNT_MASK ((UINT64_C(1) << COUNT_BITS) - 1)
 
 _Static_assert(COUNT_BITS + 8 == TICK_SHIFT, "the generation fills the gap");
-_Static_assert(TENTHS * TALLIES + 1 <= BREAKER_WINDOW_WORDS, "a time window fits");
+_Static_assert(TENTHS *TALLIES + 1 <= BREAKER_WINDOW_WORDS, "a time window fits");
 
 /*
  * Count window: a bit per call in each of two bitmaps, a ring. `calls` says how it is used.
@@ -82,12 +82,12 @@ static bool is_current(uint64_t word, uint64_t tick, uint8_t generation)
  */
 static void note_trouble(atomic_u64 *word, uint64_t tick, uint8_t generation)
 {
-    uint64_t now =
-        (uint64_t)(uint32_t)tick << TICK_SHIFT | (uint64_t)generation << COUNT_BITS | 1;
+    uint64_t now = (uint64_t)(uint32_t)tick << TICK_SHIFT | (uint64_t)generation << COUNT_BITS | 1;
     uint64_t seen = load_relaxed(word);
 
-    while (seen != now && !atomic_compare_exchange_weak_explicit(
-                              word, &seen, now, memory_order_relaxed, memory_order_relaxed))
+    while (seen != now &&
+           !atomic_compare_exchange_weak_explicit(word, &seen, now, memory_order_relaxed,
+                                                  memory_order_relaxed))
         ;
 }
 

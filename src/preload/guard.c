@@ -148,8 +148,7 @@ static void hint(struct round *round, const struct leave_entry *entry)
 static bool age_has_come(const struct leave_entry *entry, const struct tracked *tracked,
                          uint64_t now_ns)
 {
-    return entry->connect.max_age_ns &&
-           now_ns - tracked->started_ns >= entry->connect.max_age_ns;
+    return entry->connect.max_age_ns && now_ns - tracked->started_ns >= entry->connect.max_age_ns;
 }
 
 /* What the hook would have set, had it been alone. Nothing that the program has set itself. */
@@ -244,8 +243,8 @@ static bool is_urgent(const struct tracked *tracked, const struct leave_entry *e
     return entry->how == LEAVE_NOW || tracked->connecting || !tracked->equipped;
 }
 
-/* Sockets of endpoints that must be left, attempts under way, and new ones: all. Others: a sample, round
- * robin. */
+/* Sockets of endpoints that must be left, attempts under way, and new ones: all. Others: a sample,
+ * round robin. */
 static void look_around(struct round *round)
 {
     unsigned places = track_places(), samples = 0;

@@ -64,9 +64,9 @@ int pick_other(struct journey *journey, uint32_t tried, bool desperate);
 bool pick_await(struct journey *journey);
 
 /*
- * connect.rate: waits for this call's place in the host's queue for the endpoint, when the socket is
- * blocking; another endpoint is picked when that one is out by then. False, and journey->error: a
- * signal came, or the socket is gone.
+ * connect.rate: waits for this call's place in the host's queue for the endpoint, when the socket
+ * is blocking; another endpoint is picked when that one is out by then. False, and journey->error:
+ * a signal came, or the socket is gone.
  */
 bool pick_in_turn(struct journey *journey, struct pick *pick);
 

@@ -123,8 +123,9 @@ struct pick pick_first(struct journey *journey)
         struct endpoint_live *live = journey->service->endpoint_live[choice.trial];
 
         if (journey->service->segment->writable &&
-            breaker_trial_begin(&live->breaker, &journey->service->settings.breaker, journey->now_ns,
-                                journey->service->settings.connect.timeout_ns, &pick.token)) {
+            breaker_trial_begin(&live->breaker, &journey->service->settings.breaker,
+                                journey->now_ns, journey->service->settings.connect.timeout_ns,
+                                &pick.token)) {
             pick.endpoint = choice.trial;
             pick.trial = true;
             return pick;
@@ -168,7 +169,7 @@ static bool outlasts(struct journey *journey, uint64_t wait_ns)
     return most_ns == 0 || wait_ns < most_ns;
 }
 
-bool pick_in_turn(struct journey *journey, struct pick *pick)
+__attribute__((noinline)) bool pick_in_turn(struct journey *journey, struct pick *pick)
 {
     const struct service_view *service = journey->service;
     uint32_t rate = service->settings.connect.rate;

@@ -22,9 +22,9 @@
 enum {
     SEGMENTS_MAX = 8, /* the first, and those that superseded it while the process lives */
     RETRY_MS = 10 * 1000,
-    SOON_MS = 100,            /* until another look costs little and may find more */
-    WAIT_MS = 500,            /* for a publication */
-    LOOK_AGAIN_S = 10,        /* at names that did not resolve when they were published */
+    SOON_MS = 100,     /* until another look costs little and may find more */
+    WAIT_MS = 500,     /* for a publication */
+    LOOK_AGAIN_S = 10, /* at names that did not resolve when they were published */
 };
 
 enum shim_state { NEW, STARTING, READY, OFF };

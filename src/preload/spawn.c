@@ -260,7 +260,7 @@ static void note_try(int lock, const char *what)
 }
 
 static enum spawn_end run_noted(int lock, const struct place *place, const char *config,
-                                  unsigned wait_ms)
+                                unsigned wait_ms)
 {
     enum spawn_end before = last_try(place);
 
@@ -285,7 +285,8 @@ static enum spawn_end run_noted(int lock, const struct place *place, const char 
     return SPAWN_IN_VAIN;
 }
 
-/* Waits until the publisher's lock is free: then the segment is there, or the start file says more. */
+/* Waits until the publisher's lock is free: then the segment is there, or the start file says more.
+ */
 static enum spawn_end await_publisher(const struct place *place, int lock, unsigned wait_ms)
 {
     struct timespec tick = {0, TICK_MS * NS_PER_MS};
@@ -306,7 +307,7 @@ static enum spawn_end await_publisher(const struct place *place, int lock, unsig
 }
 
 enum spawn_end spawn_publisher(const struct place *place, const char *config, bool missing,
-                                 unsigned wait_ms)
+                               unsigned wait_ms)
 {
     enum spawn_end how;
     int lock = open(place->start, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);

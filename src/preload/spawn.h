@@ -20,7 +20,7 @@ enum spawn_end {
  * where process_may_spawn() said yes. Changes errno.
  */
 enum spawn_end spawn_publisher(const struct place *place, const char *config, bool missing,
-                                 unsigned wait_ms);
+                               unsigned wait_ms);
 
 /*
  * For the constructor: what the child's environment holds beside PATH, "REDISTEER_LOG=…" or "".

@@ -77,7 +77,7 @@ static bool travel(struct journey *journey)
 }
 
 /* observe: decide and say so, send the program where it wanted to go. */
-static ssize_t observe(struct journey *journey)
+__attribute__((noinline)) static ssize_t observe(struct journey *journey)
 {
     struct choice choice;
     char name[NAME_TEXT] = "none";
@@ -101,8 +101,8 @@ static bool kernel_is_too_slow(const struct journey *journey)
 }
 
 /* A call to a service, which is known by now. errno is the answer's. */
-static ssize_t steer_to(const struct service_view *service, int fd, const struct attempt *attempt,
-                        sa_family_t family)
+__attribute__((noinline)) static ssize_t steer_to(const struct service_view *service, int fd,
+                                                  const struct attempt *attempt, sa_family_t family)
 {
     int saved = errno;
     struct journey journey = {
@@ -156,12 +156,32 @@ pass_through:
     return attempt_pass(attempt, fd);
 }
 
+/*
+ * A destination that no earlier connection has left in the memo. Apart, as is steer_to(): a copy of
+ * the settings is large, and may lie on a signal handler's stack. False: it is not ours.
+ */
+__attribute__((noinline)) static bool steer_anew(const struct segment *segment,
+                                                 const struct address *destination, int fd,
+                                                 const struct attempt *attempt, sa_family_t family,
+                                                 ssize_t *result)
+{
+    uint32_t learned = learned_count();
+    struct service_view service;
+    int saved = errno;
+
+    if (!route_address(segment, destination, &service))
+        return false;
+    memo_keep(destination, &service, learned);
+    errno = saved;
+    *result = steer_to(&service, fd, attempt, family);
+    return true;
+}
+
 ssize_t steer(int fd, const struct attempt *attempt)
 {
     int saved = errno;
     const struct segment *segment = shim_segment_in_force(CALLER_SOCKET);
     struct address destination;
-    struct service_view service;
     struct memo *memo;
     sa_family_t family;
     ssize_t result;
@@ -173,18 +193,15 @@ ssize_t steer(int fd, const struct attempt *attempt)
     }
     if (!segment || address_from_sockaddr(attempt->address, attempt->length, &destination) != 0)
         goto pass_through;
-    memo = memo_find(segment, &destination);
-    if (!memo) {
-        uint32_t learned = learned_count();
-
-        if (!route_address(segment, &destination, &service))
-            goto pass_through;
-        memo_keep(&destination, &service, learned);
-    }
     errno = saved;
-    result = steer_to(memo ? memo_service(memo) : &service, fd, attempt, family);
-    memo_release(memo);
-    return result;
+    memo = memo_find(segment, &destination);
+    if (memo) {
+        result = steer_to(memo_service(memo), fd, attempt, family);
+        memo_release(memo);
+        return result;
+    }
+    if (steer_anew(segment, &destination, fd, attempt, family, &result))
+        return result;
 
 pass_through:
     errno = saved;

@@ -110,7 +110,8 @@ static bool is_decided(int error)
     return error != EALREADY && error != EINPROGRESS && error != EINTR;
 }
 
-bool told_already(int fd, uint64_t cookie, const struct attempt *attempt, ssize_t *result)
+__attribute__((noinline)) bool told_already(int fd, uint64_t cookie, const struct attempt *attempt,
+                                            ssize_t *result)
 {
     struct connect_rules rules;
     struct tracked tracked;

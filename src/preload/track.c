@@ -82,8 +82,8 @@ static void raise_places(unsigned place)
 
 /*
  * Takes the slot for a new attempt; the word to go on from, 0: the guard has claimed the attempt
- * before, of the same socket, and does not let go. Acquire; partner: track_release(): what the guard
- * did is done. Another writer is waited for as well, and no longer: a jump may have ended it.
+ * before, of the same socket, and does not let go. Acquire; partner: track_release(): what the
+ * guard did is done. Another writer is waited for as well, and no longer: a jump may have ended it.
  */
 static uint64_t take(struct slot *slot, uint64_t cookie, uint64_t flags)
 {

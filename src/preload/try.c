@@ -18,13 +18,12 @@
 
 enum { SECOND_LOOK_MS = 5 }; /* a fiftieth of what "lasting" means to track_follows() */
 
-static void log_attempt(const struct journey *journey, unsigned index, const struct address *to,
-                        uint64_t started_ns)
+/* Apart, because of the stack. */
+__attribute__((noinline)) static void tell_attempt(const struct journey *journey, unsigned index,
+                                                   const struct address *to, uint64_t started_ns)
 {
     char name[NAME_TEXT], text[ADDRESS_TEXT];
 
-    if (!log_enabled(LOG_DEBUG))
-        return;
     route_endpoint_name(journey->service, index, name);
     log_line(LOG_DEBUG, "fd %d: %s -> %s %s: errno %d after %llu us", journey->fd,
              journey->service->settings.name, name, describe_address(to, text),
@@ -220,7 +219,8 @@ enum progress try_endpoint(struct journey *journey, unsigned index)
             return FAILED; /* with the answer of the attempt before */
         progress =
             try_address(journey, &addresses[i], timeout_ns - (now_ns - started_ns), i + 1 < count);
-        log_attempt(journey, index, &addresses[i], now_ns);
+        if (log_enabled(LOG_DEBUG))
+            tell_attempt(journey, index, &addresses[i], now_ns);
         if (progress != FAILED || !try_worth_another(journey) || !try_is_still_ours(journey) ||
             journey->now_ns - started_ns >= AT_ONCE_NS ||
             journey->now_ns - started_ns >= timeout_ns)

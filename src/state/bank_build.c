@@ -140,7 +140,8 @@ static void fill_endpoints(struct builder *builder, const struct publish_service
         uint32_t at = builder->next_endpoint++;
 
         endpoints[at] = *settings;
-        endpoints[at].unrivalled = choose_unrivalled(service->settings.strategy, candidates, service->endpoint_count, e);
+        endpoints[at].unrivalled =
+            choose_unrivalled(service->settings.strategy, candidates, service->endpoint_count, e);
         endpoints[at].health_lasts_ns = verdict_lasts_ns(&settings->health);
         labels[at] = service->endpoints[e].label;
         for (uint32_t i = 0; member && i < settings->address_count; i++)

@@ -120,14 +120,14 @@ static uint64_t grace_until(const struct service_view *service, const struct end
 }
 
 /* How much of its part an endpoint gets that is well again: from a tenth, evenly, to all. */
-static uint32_t ramp_of(const struct endpoint_live *live, uint64_t now_ns)
+static uint16_t ramp_of(const struct endpoint_live *live, uint64_t now_ns)
 {
     uint64_t since_ns = load_relaxed(&live->recovered_ns), part;
 
     if (since_ns == 0 || now_ns < since_ns || now_ns - since_ns >= RAMP_NS)
         return RAMP_WHOLE;
     part = (now_ns - since_ns) * RAMP_WHOLE / RAMP_NS;
-    return part > RAMP_WHOLE / 10 ? (uint32_t)part : RAMP_WHOLE / 10;
+    return part > RAMP_WHOLE / 10 ? (uint16_t)part : RAMP_WHOLE / 10;
 }
 
 /* What only one strategy goes by. */
@@ -203,7 +203,8 @@ static int proven_challenger(const struct service_view *service, uint64_t now_ns
 }
 
 /* Time counts from when somebody first saw it ahead, without a break. */
-static void keep_challenger(const struct service_view *service, uint64_t now_ns)
+__attribute__((noinline)) static void keep_challenger(const struct service_view *service,
+                                                      uint64_t now_ns)
 {
     struct candidate candidates[ENDPOINTS_MAX];
     int current = service_candidates(service, candidates, now_ns);
@@ -315,9 +316,12 @@ static enum event_type type_of(enum choice_reason reason)
     return reason == CHOICE_FAILBACK ? EVENT_FAILBACK : EVENT_FAILOVER;
 }
 
+/* What happens rarely keeps its stack to itself: whoever connects may have little. */
+#define RARE __attribute__((cold, noinline))
+
 /* The winner of the swap tells the others. The first choice is no switch: nothing was left. */
-static void record_switch(const struct service_view *service, struct active from, struct active to,
-                          enum choice_reason reason)
+RARE static void record_switch(const struct service_view *service, struct active from,
+                               struct active to, enum choice_reason reason)
 {
     struct event event = {
         .wall_ns = clock_wall_ns(),
@@ -364,8 +368,8 @@ static void swap_active(const struct service_view *service, uint64_t word, int c
 
 struct choice service_decide(const struct service_view *service, uint64_t now_ns)
 {
-    bool may_swap = service->segment->writable &&
-                    !strategy_spreads((enum strategy)service->settings.strategy);
+    bool may_swap =
+        service->segment->writable && !strategy_spreads((enum strategy)service->settings.strategy);
     struct choice choice;
 
     if (service->settings.strategy == STRATEGY_LATENCY && service->segment->writable)
@@ -397,8 +401,7 @@ static uint64_t next_turn(const struct service_view *service, uint64_t now_ns)
 
 struct choice service_target(const struct service_view *service, uint64_t now_ns)
 {
-    int current =
-        index_of_slot(service, active_unpack(load_relaxed(&service->live->active)).slot);
+    int current = index_of_slot(service, active_unpack(load_relaxed(&service->live->active)).slot);
     struct held held = service_held(service->live, now_ns);
 
     if (strategy_spreads((enum strategy)service->settings.strategy))
@@ -423,8 +426,8 @@ static uint32_t random_bits(uint64_t now_ns, uint64_t took_ns)
     return (uint32_t)hash_mix(now_ns ^ took_ns << 32 ^ (uint64_t)here << 24);
 }
 
-static void record_breaker(const struct service_view *service, uint32_t index,
-                           struct breaker_event change)
+RARE static void record_breaker(const struct service_view *service, uint32_t index,
+                                struct breaker_event change)
 {
     bool opened = change.change != BREAKER_RECOVERED;
     enum breaker_state from = change.change == BREAKER_OPENED ? BREAKER_CLOSED : BREAKER_HALF_OPEN;

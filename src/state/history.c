@@ -47,7 +47,8 @@ static void remember_peak(atomic_u64 *word, uint32_t rtt_us, uint64_t now_ns)
     uint32_t past_ms = now_ms - (uint32_t)(before >> 32);
 
     if (rtt_us < peak)
-        peak -= (uint32_t)((uint64_t)(peak - rtt_us) * past_ms / ((uint64_t)past_ms + HALF_LIFE_MS));
+        peak -=
+            (uint32_t)((uint64_t)(peak - rtt_us) * past_ms / ((uint64_t)past_ms + HALF_LIFE_MS));
     else
         peak = rtt_us;
     store_relaxed(word, (uint64_t)now_ms << 32 | peak);

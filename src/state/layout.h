@@ -241,9 +241,9 @@ struct endpoint_live {
     SHARED64 atomic_u64 checked_ns;  /* CLOCK_BOOTTIME of the last result */
     SHARED64 atomic_u64 hinted_ns;   /* CLOCK_BOOTTIME of the last hint, by anyone */
     SHARED64 atomic_u64 check_count; /* position in `checks` */
-    SHARED64 atomic_u64 latency; /* peak EWMA and its time: see history.c */
-    SHARED64 atomic_u64 census;  /* the host's connections, counted now and then: see live.h */
-    SHARED64 atomic_u64 rank;    /* by the selector program, 1 = first; 0 = not named */
+    SHARED64 atomic_u64 latency;     /* peak EWMA and its time: see history.c */
+    SHARED64 atomic_u64 census;      /* the host's connections, counted now and then: see live.h */
+    SHARED64 atomic_u64 rank;        /* by the selector program, 1 = first; 0 = not named */
     SHARED64 atomic_u64 next_connect_ns; /* connect.rate: see pace.h */
     SHARED64 atomic_u64 recovered_ns;    /* CLOCK_BOOTTIME when it was last well again */
     SHARED64 atomic_u64 check_spare[8];

@@ -93,7 +93,8 @@ void service_hold(struct service_live *live, struct held held, uint64_t until_bo
 
 struct challenger challenger_unpack(uint64_t word)
 {
-    return (struct challenger){.slot = code_slot(word >> 48), .since_ms = word & (UINT64_MAX >> 16)};
+    return (struct challenger){.slot = code_slot(word >> 48),
+                               .since_ms = word & (UINT64_MAX >> 16)};
 }
 
 uint64_t challenger_pack(struct challenger challenger)

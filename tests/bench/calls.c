@@ -10,7 +10,8 @@
  *
  * An OPTION is a system call that is made within the time, before connect() or, after the word
  * "then", behind it: a socket option that is read (g LEVEL NAME) or set (s LEVEL NAME), or getpid()
- * (p 0 0). So a driver can tell what the system calls of a library cost by themselves. The listener is on the port in the environment variable LISTEN.
+ * (p 0 0). So a driver can tell what the system calls of a library cost by themselves. The listener
+ * is on the port in the environment variable LISTEN.
  */
 #include <arpa/inet.h>
 #include <netdb.h>

@@ -269,9 +269,8 @@ bool wait_for_the_guard(void)
     for (uint64_t before = now_ms(); now_ms() - before < 5000; poll(NULL, 0, 5)) {
         int value = 1, fd = connect_to("cache");
         socklen_t size = sizeof value;
-        bool left_to_it = fd >= 0 &&
-                          getsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &value, &size) == 0 &&
-                          value == 0;
+        bool left_to_it =
+            fd >= 0 && getsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &value, &size) == 0 && value == 0;
         drop(fd);
         if (left_to_it)
             return true;

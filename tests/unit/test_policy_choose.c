@@ -98,20 +98,20 @@ START_TEST(faster_means_a_quarter_and_two_milliseconds)
         uint32_t east_us, west_us, south_us;
         int faster_than_east;
     } rows[] = {
-        {20000, 15000, 0, WEST},      /* a quarter */
-        {20000, 15001, 0, -1},        /* less than a quarter */
-        {7000, 5250, 0, -1},          /* a quarter, and not two milliseconds */
-        {8000, 6000, 0, WEST},        /* both */
-        {20000, 15000, 9000, SOUTH},  /* the fastest */
-        {0, 100, 100, -1},            /* nobody knows how slow */
-        {900, 100, 100, -1},          /* what nobody notices */
+        {20000, 15000, 0, WEST},     /* a quarter */
+        {20000, 15001, 0, -1},       /* less than a quarter */
+        {7000, 5250, 0, -1},         /* a quarter, and not two milliseconds */
+        {8000, 6000, 0, WEST},       /* both */
+        {20000, 15000, 9000, SOUTH}, /* the fastest */
+        {0, 100, 100, -1},           /* nobody knows how slow */
+        {900, 100, 100, -1},         /* what nobody notices */
         {UINT32_MAX, 1, 0, WEST},
     };
 
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         set_latencies(rows[i].east_us, rows[i].west_us, rows[i].south_us);
-        ck_assert_msg(choose_faster(group, COUNT, EAST, now) == rows[i].faster_than_east,
-                      "row %zu", i);
+        ck_assert_msg(choose_faster(group, COUNT, EAST, now) == rows[i].faster_than_east, "row %zu",
+                      i);
     }
     set_latencies(20000, 1000, 1000);
     group[WEST].health = HEALTH_UNHEALTHY;
@@ -127,8 +127,9 @@ END_TEST
 
 START_TEST(latency_stays_until_somebody_has_proved_faster)
 {
-    struct choice_rules latency = {
-        .strategy = STRATEGY_LATENCY, .failback = true, .challenger = -1};
+    struct choice_rules latency = {.strategy = STRATEGY_LATENCY,
+                                   .failback = true,
+                                   .challenger = -1};
 
     set_latencies(20000, 9000, 1000);
     assert_choice(&latency, -1, SOUTH, -1, CHOICE_FIRST);

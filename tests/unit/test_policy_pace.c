@@ -101,9 +101,12 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {
-        a_tenth_of_a_second_may_come_at_once,       a_herd_stands_in_line,
-        idle_time_is_not_saved_up,                  who_cannot_wait_takes_no_place_in_the_line,
-        place_from_a_foreign_clock_is_none,         no_two_get_the_same_place,
+        a_tenth_of_a_second_may_come_at_once,
+        a_herd_stands_in_line,
+        idle_time_is_not_saved_up,
+        who_cannot_wait_takes_no_place_in_the_line,
+        place_from_a_foreign_clock_is_none,
+        no_two_get_the_same_place,
     };
 
     return unit_run("policy_pace", tests, COUNT_OF(tests));

@@ -13,8 +13,8 @@ static struct candidate group[COUNT];
 static void start(void)
 {
     for (int i = 0; i < COUNT; i++)
-        group[i] = (struct candidate){
-            .health = HEALTH_HEALTHY, .weight_milli = 1000, .ramp = RAMP_WHOLE};
+        group[i] =
+            (struct candidate){.health = HEALTH_HEALTHY, .weight_milli = 1000, .ramp = RAMP_WHOLE};
 }
 
 static void count_turns(enum strategy strategy, uint32_t set, unsigned seen[static COUNT])
@@ -174,8 +174,9 @@ END_TEST
 
 static int choose_turn(uint64_t turn)
 {
-    const struct choice_rules rules = {
-        .strategy = STRATEGY_ROUND_ROBIN, .challenger = -1, .turn = turn};
+    const struct choice_rules rules = {.strategy = STRATEGY_ROUND_ROBIN,
+                                       .challenger = -1,
+                                       .turn = turn};
 
     return choose(&rules, group, COUNT, -1, 0).endpoint;
 }

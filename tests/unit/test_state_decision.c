@@ -420,8 +420,8 @@ START_TEST(endpoint_that_recovers_gets_more_and_more)
             got[phase] += service_target(&service, now).endpoint == 1;
         now += 5 * NS_PER_S;
     }
-    ck_assert_uint_lt(got[0], 120);                      /* a tenth of a share */
-    ck_assert(got[1] > 300 && got[1] < 370);             /* half of one */
+    ck_assert_uint_lt(got[0], 120);          /* a tenth of a share */
+    ck_assert(got[1] > 300 && got[1] < 370); /* half of one */
     ck_assert(got[2] > 480 && got[2] < 520);
 }
 END_TEST
@@ -456,7 +456,8 @@ START_TEST(slow_check_is_a_slow_call)
         ck_assert(!service_passed_check(&service, 0, NS_PER_S - 1, now));
     for (int i = 0; i < 4; i++)
         ck_assert(!service_passed_check(&service, 0, NS_PER_S, now));
-    ck_assert(service_passed_check(&service, 0, NS_PER_S, now)); /* min_calls = 5, slow_rate = 100 % */
+    ck_assert(
+        service_passed_check(&service, 0, NS_PER_S, now)); /* min_calls = 5, slow_rate = 100 % */
     ck_assert_int_eq(service_decide(&service, now).endpoint, 1);
 }
 END_TEST

@@ -1,8 +1,8 @@
 /*
  * Connects and asks PING from several threads without pause, each time on a new connection:
  * steady_asker THREADS SECONDS HOST PORT SOUND. Prints how the connections ended: "asked N",
- * "refused N" (connect() failed), "cut N" (no answer on a connection that was made), and how many of
- * these were to the port SOUND: "wrong N".
+ * "refused N" (connect() failed), "cut N" (no answer on a connection that was made), and how many
+ * of these were to the port SOUND: "wrong N".
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
