@@ -72,6 +72,16 @@ static uint64_t last_change_ns(const struct service_row *row, const struct endpo
     return since_ns != 0 ? since_ns : row->view.segment->head->created_ns;
 }
 
+/* null: no check has asked for it. */
+static json_t *role_json(const struct endpoint_live *live)
+{
+    uint64_t role = load_relaxed(&live->role);
+
+    if (role == ROLE_MASTER)
+        return json_string("master");
+    return role == ROLE_REPLICA ? json_string("replica") : json_null();
+}
+
 static json_t *last_error_json(const struct endpoint_live *live)
 {
     uint64_t at_ms;
@@ -127,7 +137,7 @@ static json_t *endpoint_json(const struct overview *overview, const struct conne
     json_object_set_new(object, "source", json_string(row->labels[i].source));
     json_object_set_new(object, "weight", json_real(candidate->weight_milli / 1000.0));
     json_object_set_new(object, "zone", json_string(row->labels[i].zone));
-    json_object_set_new(object, "role", json_null());
+    json_object_set_new(object, "role", role_json(row->view.endpoint_live[i]));
     json_object_set_new(object, "health", json_string(health_name(candidate->health)));
     json_object_set_new(object, "breaker", json_string(breaker_state_name(candidate->breaker)));
     json_object_set_new(object, "admin", json_string(admin_name(candidate->admin)));

@@ -1,13 +1,14 @@
 #include "probe/connection.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "probe/net.h"
 
 void connection_init(struct connection *connection)
 {
-    memset(connection, 0, sizeof(*connection));
+    memset(connection, 0, offsetof(struct connection, out));
     connection->fd = -1;
 }
 

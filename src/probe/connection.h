@@ -8,15 +8,16 @@
 #include "probe/command.h"
 #include "probe/reader.h"
 
-enum { CONNECTION_OUT = 4096 };
+/* AUTH, and a question of each of PROBES_IN_FLIGHT checks. */
+enum { CONNECTION_OUT = (1 + PROBES_IN_FLIGHT) * COMMAND_MAX };
 
 struct connection {
     int fd; /* -1: none */
     bool made;
     uint32_t address; /* of the target's: the one in use */
     struct reader reader;
-    size_t out_from, out_to; /* bytes of `out` still to be sent */
-    char out[CONNECTION_OUT];
+    size_t out_from, out_to;  /* bytes of `out` still to be sent */
+    char out[CONNECTION_OUT]; /* last: nothing else of it is touched before it is used */
 };
 
 void connection_init(struct connection *connection);

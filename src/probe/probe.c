@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "policy/outcome.h"
@@ -20,11 +21,11 @@ struct probe {
     const struct kind *kind;
     uint64_t now_ns; /* of the call that is under way */
     struct checks checks;
-    struct connection connection;
     /* of the connection: */
     enum check_cause auth; /* CHECK_FINE, CHECK_WRONGPASS, CHECK_NOPERM */
     enum check_cause
         refusal; /* what AUTH was answered, should the server hang up; or CHECK_CLOSED */
+    struct connection connection;
 };
 
 static void make_connection(struct probe *probe);
@@ -37,12 +38,12 @@ size_t probe_size(void)
 void probe_init(struct probe *probe, const struct probe_target *target)
 {
     static const struct kind *const kinds[] = {
-        [PROBE_TCP] = &kind_tcp,
-        [PROBE_PING] = &kind_ping,
-        [PROBE_ECHO] = &kind_echo,
+        [PROBE_TCP] = &kind_tcp,     [PROBE_PING] = &kind_ping,       [PROBE_ECHO] = &kind_echo,
+        [PROBE_ROLE] = &kind_role,   [PROBE_COMMAND] = &kind_command, [PROBE_KEY] = &kind_key,
+        [PROBE_WRITE] = &kind_write,
     };
 
-    memset(probe, 0, sizeof(*probe));
+    memset(probe, 0, offsetof(struct probe, connection));
     probe->target = *target;
     probe->kind = kinds[target->kind];
     connection_init(&probe->connection);
@@ -115,7 +116,7 @@ static bool ask_to_enter(struct probe *probe)
     char text[COMMAND_MAX];
     size_t length = auth_request(text, &probe->target);
     bool sent =
-        checks_owe(&probe->checks, NULL) && connection_queue(&probe->connection, text, length);
+        checks_owe(&probe->checks, NULL, 1) && connection_queue(&probe->connection, text, length);
     volatile char *byte = text;
 
     for (size_t i = 0; i < sizeof(text); i++) /* volatile, or the compiler leaves it out */
@@ -125,11 +126,14 @@ static bool ask_to_enter(struct probe *probe)
 
 static bool send_check(struct probe *probe, struct check *check)
 {
+    struct question question = {.target = &probe->target, .token = check->token};
     char text[COMMAND_MAX];
-    size_t length = probe->kind->request(text, check->token);
+    size_t length = probe->kind->request(text, &question);
 
     check->sent_ns = probe->now_ns;
-    return checks_owe(&probe->checks, check) && connection_queue(&probe->connection, text, length);
+    check->found = CHECK_FINE;
+    return checks_owe(&probe->checks, check, probe->kind->answers) &&
+           connection_queue(&probe->connection, text, length);
 }
 
 /* A new connection has room for AUTH and PROBES_IN_FLIGHT checks. */
@@ -214,41 +218,57 @@ short probe_events(const struct probe *probe)
     return connection_is_sending(&probe->connection) ? POLLIN | POLLOUT : POLLIN;
 }
 
-static void judge(struct probe *probe, struct check *check, const struct reply *reply)
+static enum check_cause cause_of_answer(struct probe *probe, struct check *check,
+                                        const struct reply *reply, unsigned index)
 {
-    enum check_cause cause = CHECK_WRONG_REPLY;
+    struct question question = {.target = &probe->target, .token = check->token};
+    enum check_cause cause;
 
-    if (probe->kind->is_right(reply, check->token)) {
-        check_finish(check, PROBE_PASSED, probe->auth, 0, probe->now_ns);
-        return;
+    if (reply->type != REPLY_ERROR) {
+        if (probe->kind == &kind_role)
+            check->role = role_of(reply);
+        return probe->kind->judge(&question, reply, index);
     }
-    if (reply->type == REPLY_ERROR)
-        cause = answer_cause(reply->text);
+    cause = answer_cause(reply->text);
     if (cause == CHECK_NOAUTH && probe->target.password[0]) /* our AUTH did not help */
         cause = CHECK_WRONGPASS;
-    if (answer_is_alive(cause))
-        check_finish(check, PROBE_PASSED, cause, 0, probe->now_ns);
+    return cause;
+}
+
+/* The first answer that is not right decides; the others of the same question are waited for. */
+static void judge(struct probe *probe, struct check *check, const struct reply *reply,
+                  const struct answered *answered)
+{
+    enum check_cause cause = cause_of_answer(probe, check, reply, answered->index);
+
+    if (check->found == CHECK_FINE)
+        check->found = cause;
+    if (!answered->last)
+        return;
+    if (check->found == CHECK_FINE)
+        check_finish(check, PROBE_PASSED, probe->auth, 0, probe->now_ns);
+    else if (probe->kind->alive_is_enough && answer_is_alive(check->found))
+        check_finish(check, PROBE_PASSED, check->found, 0, probe->now_ns);
     else
-        fail(probe, check, cause, 0);
+        fail(probe, check, check->found, 0);
 }
 
 /* False: nobody asked; whatever this is, what comes behind it could not be told apart. */
 static bool take_reply(struct probe *probe, const struct reply *reply)
 {
-    struct check *check;
-    bool auth;
+    struct answered answered;
 
     if (reply->type == REPLY_PUSH)
         return true;
-    if (!checks_answered(&probe->checks, &check, &auth))
+    if (!checks_answered(&probe->checks, &answered))
         return false;
-    if (auth) {
+    if (answered.auth) {
         enum check_cause cause = auth_answer(reply);
 
         probe->auth = answer_is_alive(cause) ? cause : CHECK_FINE;
         probe->refusal = cause == CHECK_FINE || answer_is_alive(cause) ? CHECK_CLOSED : cause;
-    } else if (check) {
-        judge(probe, check, reply);
+    } else if (answered.check) {
+        judge(probe, answered.check, reply, &answered);
     }
     return true;
 }

@@ -107,6 +107,12 @@ static int draft_all(struct draft *draft, const struct settings *settings,
         return -ENOMEM;
     draft_front(&draft->publication.front, settings, place);
     draft->publication.share_group = settings->shared ? settings->share_group : (gid_t)-1;
+    draft->publication.checks = calloc(settings->check_count + 1, sizeof(struct publish_check));
+    if (!draft->publication.checks)
+        return -ENOMEM;
+    for (size_t i = 0; i < settings->check_count; i++)
+        draft->publication.checks[i].settings = settings->checks[i].settings;
+    draft->publication.check_count = (uint32_t)settings->check_count;
     draft->publication.service_count = (uint32_t)settings->service_count;
     for (size_t i = 0; i < settings->service_count; i++)
         draft_service(draft, &draft->publication.services[i], &settings->services[i],
@@ -117,6 +123,7 @@ static int draft_all(struct draft *draft, const struct settings *settings,
 static void draft_free(struct draft *draft)
 {
     free(draft->publication.services);
+    free(draft->publication.checks);
     free(draft->endpoints);
     free(draft->matches);
     free(draft->lookups);

@@ -13,7 +13,8 @@ struct reading {
     cfg_t *file;
     const struct outline *outline;
     struct complaints *complaints;
-    size_t endpoints; /* read so far: the next one's index in the outline */
+    struct settings *settings; /* what has been understood so far */
+    size_t endpoints;          /* read so far: the next one's index in the outline */
 };
 
 /* The whole file. 0 or -ENOMEM; what is wrong is complained about and leaves its default. */
@@ -31,10 +32,12 @@ void understand_health(const struct reading *reading, const struct input *in,
                        struct health_rules *rules);
 
 /* check.c: the check blocks; and whether an option names existing checks or an expression of them.
- * `gate` is true for failback.probe, the one place for checks of type lag. */
-void understand_checks(const struct reading *reading);
+ * `gate` is true for failback.probe, the one place for checks of type lag. 0 or -ENOMEM. */
+int understand_checks(const struct reading *reading, struct settings *settings);
+
+/* probe.c */
 void understand_probe(const struct reading *reading, const struct input *in, bool gate,
-                      uint8_t *probe);
+                      struct expression *probe);
 
 /* tls.c: what no build option can have yet, but must be well formed already. */
 void understand_tls(const struct input *in);

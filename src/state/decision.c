@@ -9,6 +9,7 @@
 #include "state/bell.h"
 #include "state/events.h"
 #include "state/fence.h"
+#include "state/gate.h"
 #include "state/lease.h"
 #include "state/live.h"
 
@@ -114,6 +115,8 @@ static void fill_candidates(const struct service_view *service, struct candidate
             .breaker = breaker_state(&live->breaker, &service->settings.breaker, now_ns),
             .admin = admin_of(live),
             .same_zone = service->endpoints[i].same_zone != 0,
+            .gated = service->settings.failover.gate.count > 0 &&
+                     !gate_holds(live, service->settings.failover.gate_lasts_ns, now_ns, NULL),
         };
     }
 }
