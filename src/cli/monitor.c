@@ -15,14 +15,17 @@
 #include "base/text.h"
 #include "cli/context.h"
 #include "cli/journal.h"
+#include "cli/password_files.h"
 #include "cli/prober.h"
+#include "heavy/heavy.h"
 #include "state/events.h"
 #include "state/lease.h"
 
-/* Names that take longer have no address at first; they are looked up again with the next change. */
+/* Names that take longer have no address at first; they are looked up again with the next change.
+ */
 #define PATIENCE_NS (5 * NS_PER_S)
 
-enum { TURN_MS = 100, READY_TURNS = 100 };
+enum { TURN_MS = 100, READY_TURNS = 100, LOOK_TURNS = 5 };
 
 struct watcher {
     struct context context;
@@ -30,6 +33,8 @@ struct watcher {
     struct segment segment;  /* for events; attached anew when another takes its place */
     struct file_stamp tried; /* the file as it was last read, well or badly */
     struct file_stamp seen;  /* a moment ago: a file that is being written is left alone */
+    struct password_files passwords;
+    unsigned turns;
     struct prober prober;
 };
 
@@ -42,6 +47,7 @@ static int publish_settings(struct watcher *monitor, const struct settings *sett
     monitor->tried = settings->stamp;
     monitor->seen = settings->stamp;
     journal_set(&monitor->journal, settings);
+    password_files_set(&monitor->passwords, settings);
     if (context_published(&monitor->context, &settings->stamp))
         return STATUS_DONE;
     return context_publish(&monitor->context, settings, PATIENCE_NS, &result);
@@ -93,6 +99,7 @@ static void reload(struct watcher *monitor)
     }
     monitor->tried = settings->stamp;
     journal_set(&monitor->journal, settings);
+    password_files_set(&monitor->passwords, settings);
     context_publish(&monitor->context, settings, PATIENCE_NS, &result);
     settings_free(settings);
 }
@@ -107,7 +114,8 @@ static void watch_file(struct watcher *monitor)
         return;
     settled = file_stamp_equal(&now, &monitor->seen);
     monitor->seen = now;
-    if (settled && !file_stamp_equal(&now, &monitor->tried))
+    if ((settled && !file_stamp_equal(&now, &monitor->tried)) ||
+        (monitor->turns++ % LOOK_TURNS == 0 && password_files_changed(&monitor->passwords)))
         reload(monitor);
 }
 
@@ -145,7 +153,7 @@ static int run(struct watcher *monitor, int ready)
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGHUP);
     sigprocmask(SIG_BLOCK, &signals, NULL);
-    signal(SIGPIPE, SIG_IGN);
+    heavy_begin();
 
     attach(monitor);
     if (monitor->segment.live)

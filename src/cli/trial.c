@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "health/describe.h"
+#include "heavy/heavy.h"
 #include "state/bank.h"
 #include "state/secrets.h"
 
@@ -59,6 +60,7 @@ struct probe_result trial(const struct service_row *row, uint32_t index, const c
     struct described described;
     int secrets = secrets_open(secrets_path);
 
+    heavy_begin();
     for (unsigned i = 0; i < list.count; i++) {
         result = (struct probe_result){.outcome = PROBE_VOID};
         if (describe(row, index, list.checks[i], secrets, &described))

@@ -58,6 +58,11 @@ bool describe_check(const struct bank_view *view, const struct endpoint_settings
                            : PROBE_PING;
     }
     make_sane(&out->rules);
+    if (endpoint->tls) {
+        out->target.tls = 1;
+        if (!bank_tls(view, endpoint->tls - 1, &target->tls_settings))
+            return false;
+    }
     if (target->kind == PROBE_ROLE)
         target->role = (enum role_wanted)endpoint->health.role;
     out->rules.role = 0;

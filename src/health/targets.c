@@ -261,6 +261,20 @@ static int add_member(struct building *building, const struct service_view *serv
     return 0;
 }
 
+/* Whether this process can make all of them: some would not tell how the endpoint is. */
+static int can_all(struct building *building, const struct endpoint_settings *endpoint,
+                   const struct checklist *list, bool *can)
+{
+    *can = true;
+    for (unsigned i = 0; i < list->count && *can; i++) {
+        if (!describe_check(building->view, endpoint, list->checks[i], building->secrets,
+                            &building->described))
+            return -EAGAIN;
+        *can = probe_can(&building->described.target);
+    }
+    return 0;
+}
+
 static int add_checks(struct building *building, const struct service_view *service, uint32_t index,
                       const struct endpoint_settings *endpoint, struct checklist list, bool gate)
 {
@@ -272,9 +286,10 @@ static int add_checks(struct building *building, const struct service_view *serv
         .list = list,
         .live = service->endpoint_live[index],
     };
-    int error = 0;
+    bool can;
+    int error = can_all(building, endpoint, &list, &can);
 
-    for (unsigned i = 0; i < list.count && !error; i++)
+    for (unsigned i = 0; can && i < list.count && !error; i++)
         error = add_member(building, service, &as, endpoint, i);
     return error;
 }

@@ -2,7 +2,8 @@
  * targets: what is to be checked. One target, with one probe, for each distinct combination of
  * addresses, check, credentials and health rules; what it finds goes to every endpoint that it
  * stands for (its members). An endpoint with several checks, of health.probe and failback.probe, is
- * a member of several targets.
+ * a member of several targets. One whose checks are not all within this process's means (probe_can)
+ * is a member of none.
  *
  * When the settings change the set is built anew, and targets that stay keep their connection and
  * their checks under way. The memory is this module's own, from mmap(): the loop runs in strangers'

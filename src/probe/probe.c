@@ -67,6 +67,20 @@ static enum check_cause cause_of(int error)
     return CHECK_FINE;
 }
 
+bool probe_can(const struct probe_target *target)
+{
+    return target->kind < PROBE_HTTP && (!target->tls || stream_tls);
+}
+
+/* TLS came to nothing. Files of ours that are no good say nothing about the server. */
+static void fail_for(struct probe *probe, struct check *check, enum check_cause cause)
+{
+    bool ours = cause == CHECK_TLS_CA_FILE || cause == CHECK_TLS_CERT_FILE ||
+                cause == CHECK_NEEDS_PROGRAM || cause == CHECK_FINE;
+
+    check_finish(check, ours ? PROBE_VOID : PROBE_FAILED, cause, 0, probe->now_ns);
+}
+
 /* An error of a system call, 0 or a positive errno, ends this check. */
 static void fail(struct probe *probe, struct check *check, enum check_cause cause, int error)
 {
@@ -157,6 +171,7 @@ static void greet(struct probe *probe)
 /* `error`: of connection_open() or connection_finish(). */
 static void connection_answered(struct probe *probe, int error)
 {
+    enum check_cause trouble = probe->connection.trouble;
     struct check *check;
 
     if (error == -EINPROGRESS)
@@ -166,8 +181,12 @@ static void connection_answered(struct probe *probe, int error)
         return;
     }
     end_connection(probe);
-    for (uint64_t i = 0; (check = checks_next(&probe->checks, &i)); i++)
-        fail(probe, check, cause_of(-error), -error);
+    for (uint64_t i = 0; (check = checks_next(&probe->checks, &i)); i++) {
+        if (error == -EPROTO)
+            fail_for(probe, check, trouble);
+        else
+            fail(probe, check, cause_of(-error), -error);
+    }
 }
 
 static void make_connection(struct probe *probe)
@@ -213,9 +232,7 @@ int probe_fd(const struct probe *probe)
 
 short probe_events(const struct probe *probe)
 {
-    if (!probe->connection.made)
-        return POLLOUT;
-    return connection_is_sending(&probe->connection) ? POLLIN | POLLOUT : POLLIN;
+    return connection_events(&probe->connection);
 }
 
 static enum check_cause cause_of_answer(struct probe *probe, struct check *check,
@@ -276,7 +293,9 @@ static bool take_reply(struct probe *probe, const struct reply *reply)
 /* `error`: of connection_receive(). */
 static void connection_ended(struct probe *probe, int error)
 {
-    if (error == -EPIPE || probe->refusal != CHECK_CLOSED)
+    if (error == -EPROTO && probe->connection.trouble != CHECK_FINE)
+        move_to_new_connection(probe, probe->connection.trouble, 0);
+    else if (error == -EPIPE || probe->refusal != CHECK_CLOSED)
         move_to_new_connection(probe, probe->refusal, 0);
     else
         move_to_new_connection(probe, cause_of(-error), -error);
@@ -322,7 +341,7 @@ void probe_handle(struct probe *probe, short revents, uint64_t now_ns)
     }
     if (revents & POLLOUT)
         connection_flush(connection);
-    for (unsigned i = 0; i < READS_MAX; i++) {
+    for (unsigned i = 0; i < READS_MAX || connection_has_more(connection); i++) {
         ssize_t length = connection_receive(connection);
 
         if (length == -EAGAIN)
@@ -338,13 +357,14 @@ void probe_handle(struct probe *probe, short revents, uint64_t now_ns)
 
 void probe_expire(struct probe *probe, uint64_t now_ns)
 {
+    bool shaking = probe->connection.joined && !probe->connection.made;
     bool expired = false;
     struct check *check;
 
     probe->now_ns = now_ns;
     for (uint64_t i = 0; (check = checks_next(&probe->checks, &i)); i++) {
         if (check->deadline_ns <= now_ns) {
-            fail(probe, check, CHECK_TIMEOUT, ETIMEDOUT);
+            fail(probe, check, shaking ? CHECK_TLS_TIMEOUT : CHECK_TIMEOUT, ETIMEDOUT);
             expired = true;
         }
     }

@@ -33,8 +33,10 @@ struct probe_target {
     struct address addresses[ADDRESSES_MAX]; /* tried in order when one refuses at once */
     uint32_t address_count;
     enum probe_kind kind;
-    enum role_wanted role;          /* of a role check */
-    struct check_settings check;    /* of a check block; zero for the others */
+    enum role_wanted role;       /* of a role check */
+    struct check_settings check; /* of a check block; zero for the others */
+    uint32_t tls;                /* 1: over TLS, as follows */
+    struct tls_settings tls_settings;
     char username[CREDENTIAL_TEXT]; /* "" = the default user */
     char password[CREDENTIAL_TEXT]; /* "" = no AUTH */
 };
@@ -49,6 +51,9 @@ struct probe_result {
     uint64_t started_ns;
     uint64_t rtt_ns; /* of a passed check: from its sending (tcp: its start) to the answer */
 };
+
+/* False: only the program `redisteer` can do this, and this is not it. */
+bool probe_can(const struct probe_target *target);
 
 struct probe; /* probe_size() bytes, from the caller */
 size_t probe_size(void);

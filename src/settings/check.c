@@ -188,7 +188,10 @@ static int check_block(const struct input *in, struct check_block *block)
         value_duration(in, "interval", slow ? SLOW_INTERVAL_NS : 0, 10 * NS_PER_MS, NS_PER_H);
     check->timeout_ns =
         value_duration(in, "timeout", slow ? SLOW_TIMEOUT_NS : 0, NS_PER_MS, NS_PER_M);
-    understand_tls(&tls);
+    understand_tls(&tls, &block->tls);
+    if (kind != check_words.count && kind != TYPE_LAG && kind != TYPE_HTTP && tls_is_set(&tls))
+        complain(in->complaints, block->line, cfg_title(in->block),
+                 "tls has no place in a check of type %s: it is the endpoint's", type->text);
     if (slow)
         complain(in->complaints, type ? type->line : block->line, cfg_title(in->block),
                  "checks of type %s are not available in this build", type ? type->text : "");

@@ -74,4 +74,5 @@ void endpoint_defaults(struct endpoint *endpoint, const struct service *service)
 {
     endpoint->weight_milli = 1000;
     endpoint->health = service->health;
+    endpoint->tls.settings.verify = true;
 }

@@ -20,11 +20,6 @@ static void word(FILE *out, const char *indent, const char *name, const struct w
     fprintf(out, "%s%s = %s\n", indent, name, value < words->count ? words->word[value] : "?");
 }
 
-static void boolean(FILE *out, const char *indent, const char *name, bool value)
-{
-    fprintf(out, "%s%s = %s\n", indent, name, value ? "true" : "false");
-}
-
 static void number(FILE *out, const char *indent, const char *name, uint32_t value)
 {
     fprintf(out, "%s%s = %" PRIu32 "\n", indent, name, value);
@@ -94,7 +89,7 @@ static void print_health(FILE *out, const struct settings *settings, const char 
                          const char *in, const struct health_rules *rules)
 {
     fprintf(out, "%shealth {\n", outer);
-    boolean(out, in, "enabled", rules->enabled);
+    print_boolean(out, in, "enabled", rules->enabled);
     print_expression(settings, &rules->probe, in, "probe", out);
     word(out, in, "role", &role_words, rules->role);
     print_duration(out, in, "interval", rules->interval_ns);
@@ -112,7 +107,7 @@ static void print_health(FILE *out, const struct settings *settings, const char 
 static void print_breaker(FILE *out, const char *in, const struct breaker_rules *rules)
 {
     fprintf(out, "    breaker {\n");
-    boolean(out, in, "enabled", rules->enabled);
+    print_boolean(out, in, "enabled", rules->enabled);
     if (rules->window_ns)
         print_duration(out, in, "window", rules->window_ns);
     else
@@ -153,9 +148,9 @@ static void print_failover(FILE *out, const struct settings *settings, const cha
                            const struct failover_rules *rules)
 {
     fprintf(out, "    failover {\n");
-    boolean(out, in, "close_connections", rules->close_connections);
+    print_boolean(out, in, "close_connections", rules->close_connections);
     fprintf(out, "    }\n    failback {\n");
-    boolean(out, in, "enabled", rules->failback);
+    print_boolean(out, in, "enabled", rules->failback);
     print_duration(out, in, "check", rules->failback_check_ns);
     print_duration(out, in, "grace", rules->grace_ns);
     print_expression(settings, &rules->gate, in, "probe", out);
@@ -177,10 +172,7 @@ static void print_endpoint(FILE *out, const struct settings *settings,
     text(out, in, "username", endpoint->username);
     text(out, in, "password", endpoint->password ? "***" : "");
     text(out, in, "password_file", endpoint->password_file);
-    fprintf(out, "%stls {\n", in);
-    fprintf(out, "%s    enabled = false\n%s    ca = \"\"\n%s    cert = \"\"\n", in, in, in);
-    fprintf(out, "%s    key = \"\"\n%s    server_name = \"\"\n%s    verify = true\n", in, in, in);
-    fprintf(out, "%s}\n", in);
+    print_tls(out, in, &endpoint->tls);
     print_health(out, settings, in, "            ", &endpoint->health);
     fprintf(out, "    }\n");
 }
@@ -238,7 +230,7 @@ void settings_print(const struct settings *settings, FILE *out)
     text(out, "    ", "file", settings->log_file);
     fprintf(out, "}\nweb {\n    listen = \"\"\n}\nevents {\n    run = {}\n");
     print_duration(out, "    ", "timeout", settings->events_timeout_ns);
-    boolean(out, "    ", "checks", settings->events_checks);
+    print_boolean(out, "    ", "checks", settings->events_checks);
     fprintf(out, "}\n");
     for (size_t i = 0; i < settings->check_count; i++)
         print_check(&settings->checks[i], out);

@@ -30,11 +30,41 @@ void print_duration(FILE *out, const char *indent, const char *name, uint64_t ns
     fprintf(out, "%s%s = %s\n", indent, name, duration_format(ns, buffer));
 }
 
-static void text(FILE *out, const char *name, const char *value)
+void print_boolean(FILE *out, const char *indent, const char *name, bool value)
 {
-    fprintf(out, "    %s = ", name);
+    fprintf(out, "%s%s = %s\n", indent, name, value ? "true" : "false");
+}
+
+static void text_at(FILE *out, const char *indent, const char *name, const char *value)
+{
+    fprintf(out, "%s%s = ", indent, name);
     print_quoted(out, value ? value : "");
     fputc('\n', out);
+}
+
+static void text(FILE *out, const char *name, const char *value)
+{
+    text_at(out, "    ", name, value);
+}
+
+static void tls_files(FILE *out, const char *indent, const struct tls_settings *settings)
+{
+    text_at(out, indent, "ca", settings->ca);
+    text_at(out, indent, "cert", settings->cert);
+    text_at(out, indent, "key", settings->key);
+}
+
+void print_tls(FILE *out, const char *indent, const struct tls *tls)
+{
+    char in[16];
+
+    snprintf(in, sizeof(in), "%s    ", indent);
+    fprintf(out, "%stls {\n", indent);
+    print_boolean(out, in, "enabled", tls->enabled);
+    tls_files(out, in, &tls->settings);
+    text_at(out, in, "server_name", tls->settings.server_name);
+    print_boolean(out, in, "verify", tls->settings.verify);
+    fprintf(out, "%s}\n", indent);
 }
 
 static void command(FILE *out, const struct check_settings *check)

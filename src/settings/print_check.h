@@ -8,6 +8,8 @@
 
 /* Text in double quotes, so that it is read back as it was. */
 void print_quoted(FILE *out, const char *text);
+void print_boolean(FILE *out, const char *indent, const char *name, bool value);
+void print_tls(FILE *out, const char *indent, const struct tls *tls);
 void print_duration(FILE *out, const char *indent, const char *name, uint64_t ns);
 
 void print_check(const struct check_block *block, FILE *out);

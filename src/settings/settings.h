@@ -52,6 +52,7 @@ struct endpoint {
     char *username;             /* NULL when not set; secrets: never printed, never published */
     char *password;
     char *password_file;
+    struct tls tls;
     unsigned line;
 };
 

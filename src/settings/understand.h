@@ -39,8 +39,9 @@ int understand_checks(const struct reading *reading, struct settings *settings);
 void understand_probe(const struct reading *reading, const struct input *in, bool gate,
                       struct expression *probe);
 
-/* tls.c: what no build option can have yet, but must be well formed already. */
-void understand_tls(const struct input *in);
+/* tls.c: a tls block, and whether anything stands in it. */
+void understand_tls(const struct input *in, struct tls *tls);
+bool tls_is_set(const struct input *in);
 void understand_password_file(const struct input *in, char *out, size_t size);
 
 /* host.c: "host", "host:port", "[v6]:port"; `any_port` where "host:*" may stand. */

@@ -241,3 +241,24 @@ def test_switching_asks_all_checks(pair, config_of, redisteer):  # noqa: F811
     refused = redisteer("switch", "cache", "east", config=config)
     assert refused.returncode == 1
     assert "not the expected answer" in refused.stderr
+
+
+# ---- passwords ----
+
+def test_a_changed_password_file_is_read_again(pair, write_config, prober, redisteer,  # noqa: F811
+                                               tmp_path):
+    east, _ = pair
+    secret = tmp_path / "secret"
+    secret.write_text("old\n")
+    secret.chmod(0o600)
+    config = write_config(f"""service cache {{
+        match = {{ redis.test }}
+        endpoint east {{ address = {east.address}  password_file = {secret} }}
+        health {{ probe = held  {QUICK} }} }}
+        check held {{ type = role }}""")
+    east.command("CONFIG", "SET", "requirepass", "new")
+    prober(config)
+    wait_health(redisteer, config, east="unhealthy")
+    assert last_error(redisteer, config, "east") == "wrong password"
+    secret.write_text("new\n")
+    wait_health(redisteer, config, east="healthy")

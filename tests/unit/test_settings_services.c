@@ -27,15 +27,18 @@ static const struct settings_case cases[] = {
     /* not in this build */
     {"\n\ncheck c { type = exec command = { /bin/true } }\n",
      "3: checks of type exec are not available in this build: 'c'\n"},
-    {OPEN "endpoint w { address = y tls { enabled = true } }\n}\n",
-     "4: tls.enabled is not available in this build: 'true'\n"},
-    {OPEN "endpoint w { address = y tls {\n ca = /a\n cert = /b\n key = /c\n server_name = d\n "
-          "verify = false } }\n}\n",
-     "5: tls.ca is not available in this build: '/a'\n"
-     "6: tls.cert is not available in this build: '/b'\n"
-     "7: tls.key is not available in this build: '/c'\n"
-     "8: tls.server_name is not available in this build: 'd'\n"
-     "9: tls.verify is not available in this build: 'false'\n"},
+    /* TLS */
+    {OPEN
+     "endpoint w { address = y tls {\n ca = a\n cert = /nonexistent/b\n key = ''\n server_name = "
+     "d:1\n verify = no } }\n}\n",
+     "5: tls.ca must be an absolute path: 'a'\n"
+     "6: tls.cert cannot be read (No such file or directory): '/nonexistent/b'\n"
+     "6: tls.cert needs key beside it: '/nonexistent/b'\n"
+     "8: tls.server_name has a port, which is none of a certificate's matter: 'd:1'\n"},
+    {OPEN "endpoint w { address = y tls { key = /etc/passwd } }\n}\n",
+     "4: tls.key needs cert beside it: '/etc/passwd'\n"},
+    {"check c { type = write tls { enabled = yes } }\n",
+     "1: tls has no place in a check of type write: it is the endpoint's: 'c'\n"},
     {OPEN "discover {\n sentinels = { s:26379 }\n master_name = m\n quorum = 2\n srv = s\n dns = "
           "true\n refresh = 31s\n nat_map = { \"10.0.0.1:6379=203.0.113.1:7001\" }\n }\n}\n",
      "5: discover.sentinels is not available in this build: 's:26379'\n"
