@@ -30,8 +30,11 @@ static struct probe_result try_once(const struct described *described)
     struct probe *probe = calloc(1, probe_size());
     uint64_t now_ns = clock_boot_ns();
 
-    if (probe == NULL)
+    result.cause = CHECK_NEEDS_PROGRAM;
+    if (probe == NULL || !probe_can(&described->target)) {
+        free(probe);
         return result;
+    }
     probe_init(probe, &described->target);
     probe_start(probe, now_ns, now_ns + described->rules.timeout_ns);
     while (!probe_take(probe, &result))
@@ -49,7 +52,8 @@ static bool describe(const struct service_row *row, uint32_t index, uint8_t chec
     struct bank_view view;
 
     return bank_open(row->view.segment, &view) &&
-           describe_check(&view, &row->endpoints[index], check, secrets, out) && bank_valid(&view);
+           describe_check(&view, &row->view, index, &row->endpoints[index], check, secrets, out) &&
+           bank_valid(&view);
 }
 
 struct probe_result trial(const struct service_row *row, uint32_t index, const char *secrets_path)

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/text.h"
 #include "state/secrets.h"
 
 _Static_assert((int)CREDENTIAL_TEXT == (int)SECRET_TEXT, "credentials fit");
@@ -40,8 +41,46 @@ static void take_secret(int secrets, uint32_t slot, uint32_t generation, struct 
     memcpy(out->password, secret.password, sizeof(out->password));
 }
 
-bool describe_check(const struct bank_view *view, const struct endpoint_settings *endpoint,
-                    uint8_t check, int secrets, struct described *out)
+/* Which server the question goes to. */
+static bool take_server(const struct bank_view *view, const struct endpoint_settings *endpoint,
+                        int secrets, struct probe_target *target)
+{
+    target->address_count =
+        endpoint->address_count < ADDRESSES_MAX ? endpoint->address_count : ADDRESSES_MAX;
+    for (uint32_t i = 0; i < target->address_count; i++)
+        target->addresses[i] = endpoint->addresses[i];
+    if (target->kind >= PROBE_HTTP)
+        return true;
+    take_secret(secrets, endpoint->slot, endpoint->generation, target);
+    target->tls = endpoint->tls != 0;
+    return !target->tls || bank_tls(view, endpoint->tls - 1, &target->tls_settings);
+}
+
+/* What the checks of the program alone need to know besides. */
+static bool take_rest(const struct bank_view *view, const struct service_view *service,
+                      uint32_t index, uint8_t check, int secrets, struct probe_target *target)
+{
+    struct endpoint_label label;
+
+    if (target->check.secret)
+        take_secret(secrets, ENDPOINT_SLOTS_MAX + check, target->check.secret, target);
+    if (target->check.tls && !bank_tls(view, target->check.tls - 1, &target->tls_settings))
+        return false;
+    if (target->kind == PROBE_HTTP)
+        return true;
+    if (!bank_label(view, service->first_endpoint + index, &label))
+        return false;
+    text_copy(target->host, sizeof(target->host), label.host);
+    if (target->kind == PROBE_EXEC) {
+        text_copy(target->service, sizeof(target->service), service->settings.name);
+        text_copy(target->endpoint, sizeof(target->endpoint), label.name);
+    }
+    return true;
+}
+
+bool describe_check(const struct bank_view *view, const struct service_view *service,
+                    uint32_t index, const struct endpoint_settings *endpoint, uint8_t check,
+                    int secrets, struct described *out)
 {
     struct probe_target *target = &out->target;
 
@@ -58,18 +97,11 @@ bool describe_check(const struct bank_view *view, const struct endpoint_settings
                            : PROBE_PING;
     }
     make_sane(&out->rules);
-    if (endpoint->tls) {
-        out->target.tls = 1;
-        if (!bank_tls(view, endpoint->tls - 1, &target->tls_settings))
-            return false;
-    }
     if (target->kind == PROBE_ROLE)
         target->role = (enum role_wanted)endpoint->health.role;
     out->rules.role = 0;
-    target->address_count =
-        endpoint->address_count < ADDRESSES_MAX ? endpoint->address_count : ADDRESSES_MAX;
-    for (uint32_t i = 0; i < target->address_count; i++)
-        target->addresses[i] = endpoint->addresses[i];
-    take_secret(secrets, endpoint->slot, endpoint->generation, target);
-    return true;
+    /* One over HTTP goes where the check says, once for all endpoints. */
+    if (target->kind != PROBE_HTTP && !take_server(view, endpoint, secrets, target))
+        return false;
+    return target->kind < PROBE_HTTP || take_rest(view, service, index, check, secrets, target);
 }

@@ -17,10 +17,11 @@ struct described {
 };
 
 /*
- * `check` is an entry of a checklist; `secrets` a descriptor of secrets_open(), or negative. False:
- * the settings are changing or corrupt.
+ * Of endpoint `index` of the service. `check` is an entry of a checklist; `secrets` a descriptor of
+ * secrets_open(), or negative. False: the settings are changing or corrupt.
  */
-bool describe_check(const struct bank_view *view, const struct endpoint_settings *endpoint,
-                    uint8_t check, int secrets, struct described *out);
+bool describe_check(const struct bank_view *view, const struct service_view *service,
+                    uint32_t index, const struct endpoint_settings *endpoint, uint8_t check,
+                    int secrets, struct described *out);
 
 #endif

@@ -243,8 +243,8 @@ static int add_member(struct building *building, const struct service_view *serv
 
     if (targets->member_count == targets->limit)
         return -EAGAIN; /* more than the segment has room for: a mix */
-    if (!describe_check(building->view, endpoint, as->list.checks[check], building->secrets,
-                        &building->described))
+    if (!describe_check(building->view, service, as->index, endpoint, as->list.checks[check],
+                        building->secrets, &building->described))
         return -EAGAIN;
     hash = hash_bytes(&wanted->target, sizeof(wanted->target));
     target = find(targets, wanted, hash);
@@ -262,13 +262,14 @@ static int add_member(struct building *building, const struct service_view *serv
 }
 
 /* Whether this process can make all of them: some would not tell how the endpoint is. */
-static int can_all(struct building *building, const struct endpoint_settings *endpoint,
-                   const struct checklist *list, bool *can)
+static int can_all(struct building *building, const struct service_view *service, uint32_t index,
+                   const struct endpoint_settings *endpoint, const struct checklist *list,
+                   bool *can)
 {
     *can = true;
     for (unsigned i = 0; i < list->count && *can; i++) {
-        if (!describe_check(building->view, endpoint, list->checks[i], building->secrets,
-                            &building->described))
+        if (!describe_check(building->view, service, index, endpoint, list->checks[i],
+                            building->secrets, &building->described))
             return -EAGAIN;
         *can = probe_can(&building->described.target);
     }
@@ -287,7 +288,7 @@ static int add_checks(struct building *building, const struct service_view *serv
         .live = service->endpoint_live[index],
     };
     bool can;
-    int error = can_all(building, endpoint, &list, &can);
+    int error = can_all(building, service, index, endpoint, &list, &can);
 
     for (unsigned i = 0; can && i < list.count && !error; i++)
         error = add_member(building, service, &as, endpoint, i);

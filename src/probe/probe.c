@@ -12,6 +12,7 @@
 #include "probe/connection.h"
 #include "probe/foreign.h"
 #include "probe/kind.h"
+#include "probe/worker.h"
 
 /* Reads per probe_handle(): more than all answers need, and no server can hold the loop up. */
 enum { READS_MAX = 16 };
@@ -21,12 +22,17 @@ struct probe {
     const struct kind *kind;
     uint64_t now_ns; /* of the call that is under way */
     struct checks checks;
+    /* of a check that a worker makes, one at a time: */
+    struct worker *worker;
+    struct job *job; /* NULL: none is under way */
     /* of the connection: */
     enum check_cause auth; /* CHECK_FINE, CHECK_WRONGPASS, CHECK_NOPERM */
     enum check_cause
         refusal; /* what AUTH was answered, should the server hang up; or CHECK_CLOSED */
     struct connection connection;
 };
+
+const struct worker_driver *probe_workers;
 
 static void make_connection(struct probe *probe);
 
@@ -45,7 +51,7 @@ void probe_init(struct probe *probe, const struct probe_target *target)
 
     memset(probe, 0, offsetof(struct probe, connection));
     probe->target = *target;
-    probe->kind = kinds[target->kind];
+    probe->kind = target->kind < PROBE_HTTP ? kinds[target->kind] : NULL;
     connection_init(&probe->connection);
 }
 
@@ -69,7 +75,9 @@ static enum check_cause cause_of(int error)
 
 bool probe_can(const struct probe_target *target)
 {
-    return target->kind < PROBE_HTTP && (!target->tls || stream_tls);
+    if (target->kind >= PROBE_HTTP)
+        return probe_workers && probe_workers->can(target->kind);
+    return !target->tls || stream_tls;
 }
 
 /* TLS came to nothing. Files of ours that are no good say nothing about the server. */
@@ -97,10 +105,59 @@ static void end_connection(struct probe *probe)
     probe->refusal = CHECK_CLOSED;
 }
 
+/* ---- checks that a worker makes ---- */
+
+static bool by_worker(const struct probe *probe)
+{
+    return !probe->kind;
+}
+
+static void drop_job(struct probe *probe)
+{
+    if (probe->job)
+        probe_workers->drop(probe->job);
+    probe->job = NULL;
+}
+
+static void start_job(struct probe *probe, struct check *check)
+{
+    if (!probe->worker)
+        probe->worker = probe_workers->open(&probe->target);
+    if (probe->worker)
+        probe->job = probe_workers->start(probe->worker, check->deadline_ns);
+    if (!probe->job)
+        check_finish(check, PROBE_VOID, CHECK_FINE, ENOMEM, probe->now_ns);
+}
+
+/* There is one check at most, and this ends it. */
+static void finish_job(struct probe *probe, enum probe_outcome outcome, enum check_cause cause)
+{
+    uint64_t first = 0;
+    struct check *check = checks_next(&probe->checks, &first);
+
+    if (check)
+        check_finish(check, outcome, cause, 0, probe->now_ns);
+    drop_job(probe);
+}
+
+static void take_job(struct probe *probe)
+{
+    struct job_result result;
+
+    if (probe->job && probe_workers->result(probe->job, &result))
+        finish_job(probe, result.outcome, result.cause);
+}
+
 void probe_close(struct probe *probe)
 {
+    drop_job(probe);
+    if (probe->worker)
+        probe_workers->close(probe->worker);
+    probe->worker = NULL;
     end_connection(probe);
 }
+
+/* ---- checks that ask Redis ---- */
 
 /* The connection ended, or is of no more use: checks in flight get one more chance on a new one. */
 static void move_to_new_connection(struct probe *probe, enum check_cause cause, int error)
@@ -204,13 +261,18 @@ static void make_connection(struct probe *probe)
 
 bool probe_start(struct probe *probe, uint64_t now_ns, uint64_t deadline_ns)
 {
-    struct check *check = checks_add(&probe->checks, now_ns, deadline_ns);
+    struct check *check;
     bool sent = true;
 
     probe->now_ns = now_ns;
+    if (by_worker(probe) && checks_in_flight(&probe->checks))
+        return false;
+    check = checks_add(&probe->checks, now_ns, deadline_ns);
     if (!check)
         return false;
-    if (probe->connection.fd < 0) {
+    if (by_worker(probe)) {
+        start_job(probe, check);
+    } else if (probe->connection.fd < 0) {
         make_connection(probe);
     } else if (probe->connection.made) {
         /* Who was not let in asks again, in case the password there has been put right. */
@@ -227,12 +289,14 @@ bool probe_start(struct probe *probe, uint64_t now_ns, uint64_t deadline_ns)
 
 int probe_fd(const struct probe *probe)
 {
+    if (by_worker(probe))
+        return probe->job ? probe_workers->fd(probe->job) : -1;
     return probe->connection.fd;
 }
 
 short probe_events(const struct probe *probe)
 {
-    return connection_events(&probe->connection);
+    return by_worker(probe) ? POLLIN : connection_events(&probe->connection);
 }
 
 static enum check_cause cause_of_answer(struct probe *probe, struct check *check,
@@ -333,6 +397,8 @@ void probe_handle(struct probe *probe, short revents, uint64_t now_ns)
     struct connection *connection = &probe->connection;
 
     probe->now_ns = now_ns;
+    if (by_worker(probe) && revents)
+        take_job(probe);
     if (connection->fd < 0 || !revents)
         return;
     if (!connection->made) {
@@ -362,6 +428,12 @@ void probe_expire(struct probe *probe, uint64_t now_ns)
     struct check *check;
 
     probe->now_ns = now_ns;
+    if (by_worker(probe)) {
+        if (checks_deadline_ns(&probe->checks) <= now_ns)
+            finish_job(probe, PROBE_FAILED,
+                       probe->target.kind == PROBE_EXEC ? CHECK_EXEC_TIMEOUT : CHECK_HTTP_TIMEOUT);
+        return;
+    }
     for (uint64_t i = 0; (check = checks_next(&probe->checks, &i)); i++) {
         if (check->deadline_ns <= now_ns) {
             fail(probe, check, shaking ? CHECK_TLS_TIMEOUT : CHECK_TIMEOUT, ETIMEDOUT);
@@ -381,6 +453,7 @@ void probe_void(struct probe *probe)
 
     for (uint64_t i = 0; (check = checks_next(&probe->checks, &i)); i++)
         check_finish(check, PROBE_VOID, CHECK_FINE, 0, probe->now_ns);
+    drop_job(probe);
     if (!probe->connection.made)
         end_connection(probe);
 }

@@ -35,8 +35,11 @@ struct probe_target {
     enum probe_kind kind;
     enum role_wanted role;       /* of a role check */
     struct check_settings check; /* of a check block; zero for the others */
-    uint32_t tls;                /* 1: over TLS, as follows */
+    uint32_t tls;                /* 1: Redis over TLS, as follows */
     struct tls_settings tls_settings;
+    char service[NAME_TEXT]; /* exec: what it is about */
+    char endpoint[NAME_TEXT];
+    char host[ADDRESS_HOST_TEXT];   /* exec and lag: as configured */
     char username[CREDENTIAL_TEXT]; /* "" = the default user */
     char password[CREDENTIAL_TEXT]; /* "" = no AUTH */
 };

@@ -192,9 +192,12 @@ static int check_block(const struct input *in, struct check_block *block)
     if (kind != check_words.count && kind != TYPE_LAG && kind != TYPE_HTTP && tls_is_set(&tls))
         complain(in->complaints, block->line, cfg_title(in->block),
                  "tls has no place in a check of type %s: it is the endpoint's", type->text);
-    if (slow)
-        complain(in->complaints, type ? type->line : block->line, cfg_title(in->block),
-                 "checks of type %s are not available in this build", type ? type->text : "");
+    else if (value_of(&tls, "enabled") || value_of(&tls, "server_name"))
+        complain(in->complaints, block->line, cfg_title(in->block),
+                 "a check's tls takes ca, cert, key and verify: the rest is said by its url");
+    if (!REDISTEER_HTTP && (kind == TYPE_HTTP || kind == TYPE_LAG))
+        complain(in->complaints, type->line, cfg_title(in->block),
+                 "checks of type %s are not available in this build", type->text);
     error = copy_text(in, "username", &block->username);
     return error ? error : copy_text(in, "password_file", &block->password_file);
 }

@@ -172,7 +172,7 @@ static void print_endpoint(FILE *out, const struct settings *settings,
     text(out, in, "username", endpoint->username);
     text(out, in, "password", endpoint->password ? "***" : "");
     text(out, in, "password_file", endpoint->password_file);
-    print_tls(out, in, &endpoint->tls);
+    print_tls(out, in, &endpoint->tls, true);
     print_health(out, settings, in, "            ", &endpoint->health);
     fprintf(out, "    }\n");
 }

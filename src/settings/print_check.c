@@ -54,15 +54,17 @@ static void tls_files(FILE *out, const char *indent, const struct tls_settings *
     text_at(out, indent, "key", settings->key);
 }
 
-void print_tls(FILE *out, const char *indent, const struct tls *tls)
+void print_tls(FILE *out, const char *indent, const struct tls *tls, bool whole)
 {
     char in[16];
 
     snprintf(in, sizeof(in), "%s    ", indent);
     fprintf(out, "%stls {\n", indent);
-    print_boolean(out, in, "enabled", tls->enabled);
+    if (whole)
+        print_boolean(out, in, "enabled", tls->enabled);
     tls_files(out, in, &tls->settings);
-    text_at(out, in, "server_name", tls->settings.server_name);
+    if (whole)
+        text_at(out, in, "server_name", tls->settings.server_name);
     print_boolean(out, in, "verify", tls->settings.verify);
     fprintf(out, "%s}\n", indent);
 }
@@ -134,8 +136,10 @@ static void kind_options(const struct check_block *block, FILE *out)
     }
     if (check->kind == PROBE_LAG) {
         print_duration(out, "    ", "tolerance", check->tolerance_ns);
-        fprintf(out, "    extended = %s\n", check->extended ? "true" : "false");
+        print_boolean(out, "    ", "extended", check->extended);
     }
+    if (check->kind == PROBE_HTTP || check->kind == PROBE_LAG)
+        print_tls(out, "    ", &block->tls, false);
 }
 
 void print_check(const struct check_block *block, FILE *out)

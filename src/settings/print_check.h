@@ -9,7 +9,8 @@
 /* Text in double quotes, so that it is read back as it was. */
 void print_quoted(FILE *out, const char *text);
 void print_boolean(FILE *out, const char *indent, const char *name, bool value);
-void print_tls(FILE *out, const char *indent, const struct tls *tls);
+/* `whole`: of an endpoint; a check's has no `enabled` and no server_name. */
+void print_tls(FILE *out, const char *indent, const struct tls *tls, bool whole);
 void print_duration(FILE *out, const char *indent, const char *name, uint64_t ns);
 
 void print_check(const struct check_block *block, FILE *out);

@@ -16,6 +16,7 @@ struct draft {
     struct match_settings *matches;
     struct lookup *lookups; /* one per endpoint, same order */
     struct secret *secrets; /* the same */
+    struct secret *check_secrets;
     struct tls_settings *tls;
     size_t endpoint_count, match_count, tls_count;
 };
@@ -53,6 +54,16 @@ static uint32_t draft_tls(struct draft *draft, const struct tls *tls, const char
         if (memcmp(&draft->tls[i], settings, sizeof(*settings)) == 0)
             return (uint32_t)i + 1;
     return (uint32_t)++draft->tls_count;
+}
+
+static void draft_check(struct draft *draft, struct publish_check *out,
+                        const struct check_block *block)
+{
+    struct tls tls = block->tls;
+
+    out->settings = block->settings;
+    tls.enabled = out->settings.kind == PROBE_HTTP || out->settings.kind == PROBE_LAG;
+    out->settings.tls = draft_tls(draft, &tls, "");
 }
 
 static void draft_endpoint(struct publish_endpoint *out, const struct endpoint *endpoint,
@@ -131,9 +142,10 @@ static int draft_all(struct draft *draft, const struct settings *settings,
     draft->matches = calloc(matches + 1, sizeof(*draft->matches));
     draft->lookups = calloc(endpoints + 1, sizeof(*draft->lookups));
     draft->secrets = calloc(endpoints + 1, sizeof(*draft->secrets));
+    draft->check_secrets = calloc(settings->check_count + 1, sizeof(*draft->check_secrets));
     draft->tls = calloc(endpoints + settings->check_count + 1, sizeof(*draft->tls));
     if (!draft->publication.services || !draft->endpoints || !draft->matches || !draft->lookups ||
-        !draft->secrets || !draft->tls)
+        !draft->secrets || !draft->tls || !draft->check_secrets)
         return -ENOMEM;
     draft_front(&draft->publication.front, settings, place);
     draft->publication.share_group = settings->shared ? settings->share_group : (gid_t)-1;
@@ -141,7 +153,7 @@ static int draft_all(struct draft *draft, const struct settings *settings,
     if (!draft->publication.checks)
         return -ENOMEM;
     for (size_t i = 0; i < settings->check_count; i++)
-        draft->publication.checks[i].settings = settings->checks[i].settings;
+        draft_check(draft, &draft->publication.checks[i], &settings->checks[i]);
     draft->publication.check_count = (uint32_t)settings->check_count;
     draft->publication.service_count = (uint32_t)settings->service_count;
     for (size_t i = 0; i < settings->service_count; i++)
@@ -163,6 +175,10 @@ static void draft_free(struct draft *draft)
     if (draft->secrets)
         explicit_bzero(draft->secrets, draft->endpoint_count * sizeof(*draft->secrets));
     free(draft->secrets);
+    if (draft->check_secrets)
+        explicit_bzero(draft->check_secrets,
+                       draft->publication.check_count * sizeof(*draft->check_secrets));
+    free(draft->check_secrets);
 }
 
 /* A password that cannot be read must not keep connections from being steered. */
@@ -172,11 +188,24 @@ static void add_secrets(struct draft *draft, const struct settings *settings,
     char why[SECRET_WHY], line[2 * NAME_TEXT + SECRET_WHY + 64];
     size_t at = 0;
 
+    for (size_t i = 0; i < settings->check_count; i++) {
+        const struct check_block *block = &settings->checks[i];
+        struct secret *secret = &draft->check_secrets[i];
+        if (secret_of(block->username, NULL, block->password_file, secret, why) != 0) {
+            snprintf(line, sizeof(line), "check %s: %s; it is made without", block->settings.name,
+                     why);
+            say(line);
+        }
+        draft->publication.checks[i].username = secret->username;
+        draft->publication.checks[i].password = secret->password;
+    }
     for (size_t i = 0; i < settings->service_count; i++) {
         const struct service *service = &settings->services[i];
         for (size_t j = 0; j < service->endpoint_count; j++, at++) {
+            const struct endpoint *endpoint = &service->endpoints[j];
             struct secret *secret = &draft->secrets[at];
-            if (secret_of(&service->endpoints[j], secret, why) != 0) {
+            if (secret_of(endpoint->username, endpoint->password, endpoint->password_file, secret,
+                          why) != 0) {
                 snprintf(line, sizeof(line), "endpoint %s of service %s: %s; it is checked without",
                          service->endpoints[j].name, service->name, why);
                 say(line);

@@ -44,8 +44,11 @@ static char *slurp(const char *path)
 static void forget_differences(struct settings *settings)
 {
     settings->password_line = 0;
-    for (size_t i = 0; i < settings->check_count; i++)
+    for (size_t i = 0; i < settings->check_count; i++) {
         settings->checks[i].line = 0;
+        free(settings->checks[i].username);
+        settings->checks[i].username = NULL;
+    }
     for (size_t i = 0; i < settings->service_count; i++) {
         struct service *service = &settings->services[i];
         service->line = 0;
@@ -71,6 +74,10 @@ static const char changed[] =
     "check c3 { type = command command = { GET, k } expect = 'o\\\\?*' timeout = 7ms }\n"
     "check c4 { type = key key = canary value = '4 2' }\n"
     "check c5 { type = role }\ncheck c6 { type = write }\n"
+    "check c7 { type = http url = 'https://h/x?y=z' status = 204 body = 'o k' username = u\n"
+    " tls { ca = /etc/passwd verify = no } }\n"
+    "check c8 { type = lag url = 'https://h:9443' tolerance = 100ms extended = no }\n"
+    "check c9 { type = exec command = { /bin/true, '-x' } interval = 9s timeout = 8s }\n"
     "service one {\n match = { r, R2:7, 'a.b:*', [::1]:8, 'fd00::1', 10.0.0.1 }\n"
     " mode = observe resolve = real when_all_down = wait:90s\n"
     " endpoint e { address = [::1]:9 weight = 999.999 zone = z1 username = u password = 'p\"'\n"
@@ -107,8 +114,8 @@ START_TEST(printed_settings_read_back_the_same)
     forget_differences(before);
     forget_differences(after);
     ck_assert_mem_eq(services[0], services[1], size);
-    ck_assert_uint_eq(before->check_count, 6);
-    ck_assert_mem_eq(checks[0], checks[1], 6 * sizeof(struct check_block));
+    ck_assert_uint_eq(before->check_count, 9);
+    ck_assert_mem_eq(checks[0], checks[1], 9 * sizeof(struct check_block));
     before->services = after->services = NULL;
     before->checks = after->checks = NULL;
     ck_assert_mem_eq(before, after, sizeof(*before));

@@ -10,7 +10,6 @@ static const struct settings_case cases[] = {
      "4: health.probe cannot be a lag check: lag gates failback only (failback.probe): 'any(ping, "
      "lag)'\n"},
     {"check c { type = lag url = https://x }\n" OPEN "health { probe = c }\n}\n",
-     "1: checks of type lag are not available in this build: 'c'\n"
      "5: health.probe cannot be a lag check: lag gates failback only (failback.probe): 'c'\n"},
     {OPEN "health { probe = \"all(ping, tcp, echo, ping, ping, ping, ping, ping, ping)\" }\n}\n",
      "4: health.probe has more than 8 checks: 'all(ping, tcp, echo, ping, ping, ping, ping, ping, "
@@ -24,9 +23,6 @@ static const struct settings_case cases[] = {
      "'some(ping)'\n"},
     {OPEN "health { role = slave }\n}\n",
      "4: health.role must be any, master or replica: 'slave'\n"},
-    /* not in this build */
-    {"\n\ncheck c { type = exec command = { /bin/true } }\n",
-     "3: checks of type exec are not available in this build: 'c'\n"},
     /* TLS */
     {OPEN
      "endpoint w { address = y tls {\n ca = a\n cert = /nonexistent/b\n key = ''\n server_name = "
@@ -70,8 +66,10 @@ static const struct settings_case cases[] = {
      "1: type must be command, lag, http, exec, key, role or write: 'htp'\n"},
     {"check c { type = http url = ftp://x status = 20 }\n",
      "1: url must begin with http:// or https://: 'ftp://x'\n"
-     "1: status must be a status or a range, such as 200 or 200-299: '20'\n"
-     "1: checks of type http are not available in this build: 'c'\n"},
+     "1: status must be a status or a range, such as 200 or 200-299: '20'\n"},
+    {"check c { type = lag url = https://x tls { server_name = y } }\n",
+     "1: a check's tls takes ca, cert, key and verify: the rest is said by its url: 'c'\n"},
+    {"check c { type = exec }\n", "1: the check has no command: 'c'\n"},
     {"check c { type = key key = a expect = 3 }\n",
      "1: expect has no place in a check of type key: '3'\n"
      "1: the check has no value: 'c'\n"},
@@ -83,8 +81,7 @@ static const struct settings_case cases[] = {
      "1: expect is a range that begins behind its end: '7-3'\n"},
     {"check c { type = lag url = https://x tolerance = 5 extended = 2 }\n",
      "1: extended must be true or false: '2'\n"
-     "1: tolerance must be a duration such as 250ms, 1s, 5m or 1h: '5'\n"
-     "1: checks of type lag are not available in this build: 'c'\n"},
+     "1: tolerance must be a duration such as 250ms, 1s, 5m or 1h: '5'\n"},
     /* secrets */
     {OPEN "endpoint w { address = y password = s3cret more }\n}\n",
      "4: unknown option in endpoint: '***'\n"},
