@@ -82,17 +82,6 @@ static json_t *role_json(const struct endpoint_live *live)
     return role == ROLE_REPLICA ? json_string("replica") : json_null();
 }
 
-static json_t *last_error_json(const struct endpoint_live *live)
-{
-    uint64_t at_ms;
-    int error = last_error_unpack(load_relaxed(&live->last_error), &at_ms);
-    const char *check = last_error_check_text(error);
-
-    if (error == 0)
-        return json_null();
-    return json_string(check != NULL ? check : strerror(error));
-}
-
 /* What only a health check finds out. */
 static void add_checks(json_t *object, const struct endpoint_live *live)
 {
@@ -152,7 +141,7 @@ static json_t *endpoint_json(const struct overview *overview, const struct conne
     json_object_set_new(object, "since_ms",
                         number(left_ms(overview->now_ns, last_change_ns(row, live))));
     add_checks(object, live);
-    json_object_set_new(object, "last_error", last_error_json(live));
+    json_object_set_new(object, "last_error", text_or_null(row_last_error(overview, row, i, NULL)));
     json_object_set_new(object, "connections",
                         number(status_connections(&row->endpoints[i], connections)));
     json_object_set_new(object, "connects", connects_json(live));

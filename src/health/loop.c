@@ -377,7 +377,7 @@ int health_run_ticking(struct contender *self, const char *secrets_path, const a
         .tick = tick,
         .context = context,
     };
-    int error = targets_open(&loop.targets, loop.segment, secrets_path);
+    int error = targets_open(&loop.targets, loop.segment, secrets_path, self->class);
 
     while (!error && !loop.lost && lease_held(self) && !segment_superseded(loop.segment) &&
            !atomic_load_explicit(stop, memory_order_relaxed))

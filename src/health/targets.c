@@ -29,13 +29,15 @@ static size_t arrays_size(uint32_t limit)
     return limit * (sizeof(struct target *) + sizeof(struct pollfd) + sizeof(struct member));
 }
 
-int targets_open(struct targets *targets, const struct segment *segment, const char *secrets_path)
+int targets_open(struct targets *targets, const struct segment *segment, const char *secrets_path,
+                 enum lease_class class)
 {
     uint32_t limit = segment->endpoint_slots * CHECKS_PER_ENDPOINT;
     unsigned char *at;
 
     memset(targets, 0, sizeof(*targets));
     targets->segment = segment;
+    targets->class = class;
     targets->secrets_path = secrets_path;
     /* Rounded up to whole blocks: the list is filled by blocks. */
     targets->limit = (limit + TARGETS_PER_BLOCK - 1) / TARGETS_PER_BLOCK * TARGETS_PER_BLOCK;
@@ -321,6 +323,8 @@ static int add_members(struct building *building)
     targets->member_count = 0;
     for (uint32_t i = 0; i < targets->count; i++)
         targets->list[i]->first_member = 0;
+    if (targets->class == LEASE_THREAD && bank_monitor(building->view) == MONITOR_PROCESS)
+        return bank_valid(building->view) ? 0 : -EAGAIN;
     for (uint32_t s = 0; s < building->view->service_count; s++) {
         if (!service_read(building->view, s, &service))
             return -EAGAIN;

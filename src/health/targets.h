@@ -3,7 +3,7 @@
  * addresses, check, credentials and health rules; what it finds goes to every endpoint that it
  * stands for (its members). An endpoint with several checks, of health.probe and failback.probe, is
  * a member of several targets. One whose checks are not all within this process's means (probe_can)
- * is a member of none.
+ * is a member of none; and a thread has no targets at all where only the program is to check.
  *
  * When the settings change the set is built anew, and targets that stay keep their connection and
  * their checks under way. The memory is this module's own, from mmap(): the loop runs in strangers'
@@ -20,6 +20,7 @@
 #include "policy/expression.h"
 #include "probe/probe.h"
 #include "state/bank.h"
+#include "state/lease.h"
 #include "state/secrets.h"
 
 /* An endpoint that a target stands for; one of `list.count` neighbours, one for each check. */
@@ -52,7 +53,8 @@ struct targets {
     const struct segment *segment;
     const char *secrets_path;
     struct secrets_stamp secrets;
-    bool built; /* of these settings: */
+    enum lease_class class; /* whose checks they are */
+    bool built;             /* of these settings: */
     uint64_t sequence;
     uint32_t count; /* of `list`, some of it not in use */
     uint32_t limit; /* targets, and members, that there can be */
@@ -64,7 +66,8 @@ struct targets {
 };
 
 /* 0 or -ENOMEM. Empty until targets_build(). */
-int targets_open(struct targets *targets, const struct segment *segment, const char *secrets_path);
+int targets_open(struct targets *targets, const struct segment *segment, const char *secrets_path,
+                 enum lease_class class);
 void targets_close(struct targets *targets);
 
 /* True when settings or secrets are others than those it was built from. */

@@ -436,3 +436,27 @@ void shim_follow_file(void *segment)
     }
     atomic_store_explicit(&attaching, 0, memory_order_release);
 }
+
+bool shim_start_monitor(void)
+{
+    static struct place place; /* see above */
+    static char config[PATH_TEXT];
+    uintptr_t self = (uintptr_t)&errno, nobody = 0;
+    bool started = false;
+    const char *why;
+
+    if (!atomic_compare_exchange_strong_explicit(&attaching, &nobody, self, memory_order_acquire,
+                                                 memory_order_relaxed))
+        return false;
+    if (find_config(config)) {
+        struct place_request request = {
+            .runtime_dir = environment.runtime_dir[0] ? environment.runtime_dir : NULL,
+            .instance = environment.instance[0] ? environment.instance : NULL,
+            .config = config,
+        };
+
+        started = place_find(&place, &request, &why) == 0 && spawn_monitor(&place, config, WAIT_MS);
+    }
+    atomic_store_explicit(&attaching, 0, memory_order_release);
+    return started;
+}

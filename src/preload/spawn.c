@@ -149,13 +149,14 @@ static bool clone_is_harmless(void)
     return minor >= 25;
 }
 
-static enum end run(const struct place *place, const char *config, unsigned wait_ms)
+static enum end run(const char *command, const struct place *place, const char *config,
+                    unsigned wait_ms)
 {
     const char *const variables[] = {"PATH=/usr/bin:/bin:/usr/sbin:/sbin",
                                      log_variable && log_variable[0] ? log_variable : NULL, NULL};
     char program[PATH_TEXT];
     const char *const arguments[] = {
-        "redisteer",     "publish",       "--config",       config, "--instance",
+        "redisteer",     command,         "--config",       config, "--instance",
         place->instance, "--runtime-dir", place->directory, NULL,
     };
     unsigned char *stacks;
@@ -232,7 +233,7 @@ static bool run_noted(int lock, const struct place *place, const char *config, u
         log_info("not published: that was tried less than %d s ago", (int)TRY_AGAIN_S);
         return false;
     }
-    end = run(place, config, wait_ms);
+    end = run("publish", place, config, wait_ms);
     note_try(lock, end == NO_LUCK);
     return end == DONE;
 }
@@ -274,4 +275,9 @@ bool spawn_publisher(const struct place *place, const char *config, bool missing
     flock(lock, LOCK_UN);
     close(lock);
     return done;
+}
+
+bool spawn_monitor(const struct place *place, const char *config, unsigned wait_ms)
+{
+    return run("attend", place, config, wait_ms) == DONE;
 }

@@ -276,6 +276,13 @@ uint32_t bank_monitor(const struct bank_view *view)
     return load32(&((const struct bank *)bank)->monitor);
 }
 
+bool bank_needs_program(const struct bank_view *view)
+{
+    const void *bank = view->base;
+
+    return load32(&((const struct bank *)bank)->needs_program) != 0;
+}
+
 void bank_front(const struct bank_view *view, struct bank *out)
 {
     shared_read(out, view->base, sizeof(*out));

@@ -66,7 +66,7 @@ static void forget_differences(struct settings *settings)
 }
 
 static const char changed[] =
-    "zone = z1\nmonitor = thread\nshare_group = root\n"
+    "zone = z1\nmonitor = external\nshare_group = root\n"
     "programs { only = { 'a b', 'q\"\\$' } skip = { c } }\n"
     "log { level = debug file = '/var/log/x y' }\nevents { timeout = 2500ms checks = on }\n"
     "check c1 { type = command command = { EXISTS, 'drain \"me\"' } expect = 0 interval = 2s }\n"

@@ -82,6 +82,9 @@ static const struct settings_case cases[] = {
     {"check c { type = lag url = https://x tolerance = 5 extended = 2 }\n",
      "1: extended must be true or false: '2'\n"
      "1: tolerance must be a duration such as 250ms, 1s, 5m or 1h: '5'\n"},
+    {"monitor = thread\ncheck c { type = exec command = x }\n" OPEN "failback { probe = c }\n}\n",
+     "5: checks over TLS and of type http, lag or exec need `redisteer monitor`, which monitor = "
+     "thread excludes: 'e'\n"},
     /* secrets */
     {OPEN "endpoint w { address = y password = s3cret more }\n}\n",
      "4: unknown option in endpoint: '***'\n"},
