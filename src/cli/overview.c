@@ -12,6 +12,7 @@
 #include "cli/cli.h"
 #include "cli/nearest.h"
 #include "policy/verdict.h"
+#include "policy/spread.h"
 #include "settings/words.h"
 #include "state/bank.h"
 #include "state/live.h"
@@ -144,6 +145,7 @@ static void take_endpoint(const struct endpoint *from, const char *zone, struct 
     row->candidates[i] = (struct candidate){
         .weight_milli = from->weight_milli,
         .breaker = BREAKER_CLOSED,
+        .ramp = RAMP_WHOLE,
         .same_zone = to->same_zone,
     };
 }
@@ -198,7 +200,8 @@ int overview_from_settings(const struct settings *settings, struct overview **ou
         row->active = -1;
         row->choice =
             choose(&(struct choice_rules){.strategy = settings->services[i].strategy,
-                                          .failback = row->view.settings.failover.failback},
+                                          .failback = row->view.settings.failover.failback,
+                                          .challenger = -1},
                    row->candidates, row->view.count, -1, overview->now_ns);
     }
     *out = overview;
@@ -292,10 +295,17 @@ bool row_has_eligible(const struct service_row *row)
     return false;
 }
 
+bool row_spreads(const struct service_row *row)
+{
+    return strategy_spreads((enum strategy)row->view.settings.strategy);
+}
+
 const char *row_active_name(const struct service_row *row)
 {
     int index = row->active >= 0 ? row->active : row->choice.endpoint;
 
+    if (row_spreads(row))
+        return NULL;
     return index >= 0 ? row->labels[index].name : NULL;
 }
 

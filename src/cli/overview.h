@@ -70,9 +70,10 @@ bool row_has_eligible(const struct service_row *row);
 
 /*
  * The name of the endpoint that connections go to: the active one, before the first connection the
- * one that will be. NULL: there is none.
+ * one that will be. NULL: there is none, or the strategy spreads connections.
  */
 const char *row_active_name(const struct service_row *row);
+bool row_spreads(const struct service_row *row);
 
 /* The name of the endpoint that has live slot `slot`; NULL when it is not (or no more) there. */
 const char *row_slot_name(const struct service_row *row, uint32_t slot);

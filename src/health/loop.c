@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/hash.h"
+#include "health/census.h"
 #include "health/health.h"
 #include "health/targets.h"
 #include "state/checked.h"
@@ -129,6 +130,7 @@ static int housekeeping(struct loop *loop, uint64_t now_ns)
     }
     if (second) {
         loop->second_ns = now_ns + NS_PER_S;
+        census_take(loop->segment);
         if (loop->tick)
             loop->tick(loop->context);
     }

@@ -22,15 +22,24 @@ enum {
 /* +1 whenever a steered call found the host without a prober or a deputy. */
 static atomic_u32 kicks;
 
+/*
+ * The prober sleeps for want of a post. Sequentially consistent on both sides: it says so and then
+ * looks at `kicks` once more, who kicks raises that and then asks; one of the two sees the other.
+ */
+static atomic_bool idle;
+
 void prober_kick(void)
 {
-    atomic_fetch_add_explicit(&kicks, 1, memory_order_relaxed);
-    syscall(SYS_futex, &kicks, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    atomic_fetch_add_explicit(&kicks, 1, memory_order_seq_cst);
+    if (atomic_load_explicit(&idle, memory_order_seq_cst))
+        syscall(SYS_futex, &kicks, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
 static void sleep_until_kicked(uint32_t seen)
 {
+    atomic_store_explicit(&idle, true, memory_order_seq_cst);
     syscall(SYS_futex, &kicks, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
+    atomic_store_explicit(&idle, false, memory_order_relaxed);
 }
 
 static void stay_away(void)

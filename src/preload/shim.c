@@ -23,7 +23,7 @@
 enum {
     SEGMENTS_MAX = 8, /* the first, and those that superseded it while the process lives */
     RETRY_MS = 10 * 1000,
-    ELSEWHERE_RETRY_MS = 100, /* this call might not start a child; another one may */
+    SOON_MS = 100,            /* until another look costs little and may find more */
     WAIT_MS = 500,            /* for a publication */
     LOOK_AGAIN_S = 10,        /* at names that did not resolve, and passwords that are refused */
 };
@@ -48,7 +48,7 @@ static struct {
 } environment;
 
 /* Why an attachment came to nothing decides when it is worth another try. */
-enum attempt_end { ATTACHED, FAILED_HERE, NOT_FROM_HERE };
+enum attempt_end { ATTACHED, FAILED_HERE, NOT_YET };
 
 static struct segment segments[SEGMENTS_MAX];
 static unsigned segment_count; /* under `attaching` */
@@ -237,9 +237,17 @@ static enum attempt_end have_published(const struct place *place, const char *co
     if (!may_spawn) {
         log_info("not published: this call may not start a child (signal handler, vfork child or "
                  "seccomp filter)");
-        return NOT_FROM_HERE;
+        return NOT_YET;
     }
-    return spawn_publisher(place, config, missing, WAIT_MS) ? ATTACHED : FAILED_HERE;
+    switch (spawn_publisher(place, config, missing, WAIT_MS)) {
+    case SPAWN_DONE:
+        return ATTACHED;
+    case SPAWN_LATER:
+        return NOT_YET;
+    case SPAWN_IN_VAIN:
+        break;
+    }
+    return FAILED_HERE;
 }
 
 /* Fills in the next of `segments`. Under `attaching`. */
@@ -325,7 +333,7 @@ static bool may_try(void)
 static const struct segment *attach_undisturbed(enum shim_caller caller)
 {
     static const unsigned retry_ms[] = {
-        [ATTACHED] = 0, [FAILED_HERE] = RETRY_MS, [NOT_FROM_HERE] = ELSEWHERE_RETRY_MS};
+        [ATTACHED] = 0, [FAILED_HERE] = RETRY_MS, [NOT_YET] = SOON_MS};
     uintptr_t self = (uintptr_t)&errno, nobody = 0;
     enum attempt_end end;
     sigset_t all, before;

@@ -13,13 +13,13 @@
 
 enum slot_state { EMPTY, CONNECTING, SETTLED };
 enum { LASTING_MS = 250 };
-enum { SHUT = 0x100 }; /* a flag beside the state */
+enum { SHUT = 0x100, EQUIPPED = 0x200 }; /* flags beside the state */
 
 struct slot {
     SHARED64 atomic_u64 cookie;
     SHARED64 atomic_u64 started_ns;
     SHARED64 atomic_u64 where; /* {service slot:16, endpoint slot:16, descriptor:32} */
-    SHARED64 atomic_u64 state; /* {generation:16, 0:39, shut:1, enum slot_state:8} */
+    SHARED64 atomic_u64 state; /* {generation:16, 0:38, flags:2, enum slot_state:8} */
 };
 
 static struct slot slots[TRACKED_MAX];
@@ -86,7 +86,8 @@ void track_begin(int fd, const struct tracked *what)
     atomic_thread_fence(memory_order_release);
     store_relaxed(&slot->started_ns, what->started_ns);
     store_relaxed(&slot->where, where_pack(fd, what->service_slot, what->endpoint_slot));
-    store_relaxed(&slot->state, (uint64_t)(what->generation & 0xffff) << 48 | CONNECTING);
+    store_relaxed(&slot->state, (uint64_t)(what->generation & 0xffff) << 48 |
+                                    (what->equipped ? EQUIPPED : 0) | CONNECTING);
     atomic_store_explicit(&slot->cookie, what->cookie, memory_order_release);
 }
 
@@ -108,6 +109,7 @@ bool track_find(int fd, uint64_t cookie, struct tracked *out)
         .generation = state >> 48 & 0xffff,
         .connecting = (state & 0xff) == CONNECTING,
         .shut = (state & SHUT) != 0,
+        .equipped = (state & EQUIPPED) != 0,
     };
     atomic_thread_fence(memory_order_acquire);
     return (uint32_t)where == (uint32_t)fd && (state & 0xff) != EMPTY &&
@@ -119,10 +121,13 @@ bool track_settle(int fd, uint64_t cookie)
     struct slot *slot = slot_of(fd);
     uint64_t state = load_relaxed(&slot->state);
 
-    return fd >= 0 && load_relaxed(&slot->cookie) == cookie && (state & 0xff) == CONNECTING &&
-           atomic_compare_exchange_strong_explicit(&slot->state, &state,
-                                                   (state & ~UINT64_C(0xff)) | SETTLED,
-                                                   memory_order_relaxed, memory_order_relaxed);
+    /* Again when the guard has set a flag meanwhile. */
+    while (fd >= 0 && load_relaxed(&slot->cookie) == cookie && (state & 0xff) == CONNECTING)
+        if (atomic_compare_exchange_weak_explicit(&slot->state, &state,
+                                                  (state & ~UINT64_C(0xff)) | SETTLED,
+                                                  memory_order_relaxed, memory_order_relaxed))
+            return true;
+    return false;
 }
 
 unsigned track_places(void)
@@ -139,16 +144,34 @@ bool track_at(unsigned place, int *fd, struct tracked *out)
     return cookie != 0 && (unsigned)*fd % TRACKED_MAX == place && track_find(*fd, cookie, out);
 }
 
-bool track_mark_shut(int fd, uint64_t cookie)
+/* True when this call has set it. */
+static bool set_flag(int fd, uint64_t cookie, uint64_t flag)
 {
     struct slot *slot = slot_of(fd);
     uint64_t state = load_relaxed(&slot->state);
 
-    while (load_relaxed(&slot->cookie) == cookie && !(state & SHUT))
-        if (atomic_compare_exchange_weak_explicit(&slot->state, &state, state | SHUT,
+    while (load_relaxed(&slot->cookie) == cookie && !(state & flag))
+        if (atomic_compare_exchange_weak_explicit(&slot->state, &state, state | flag,
                                                   memory_order_relaxed, memory_order_relaxed))
             return true;
     return false;
+}
+
+bool track_mark_shut(int fd, uint64_t cookie)
+{
+    return set_flag(fd, cookie, SHUT);
+}
+
+bool track_was_shut(int fd, uint64_t cookie)
+{
+    struct tracked tracked;
+
+    return track_find(fd, cookie, &tracked) && tracked.shut;
+}
+
+void track_mark_equipped(int fd, uint64_t cookie)
+{
+    set_flag(fd, cookie, EQUIPPED);
 }
 
 void track_forget(int fd, uint64_t cookie)

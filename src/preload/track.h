@@ -27,6 +27,7 @@ struct tracked {
     uint32_t generation; /* of the endpoint slot, low 16 bits */
     bool connecting;     /* its outcome has not been recorded */
     bool shut;           /* the guard has shut it */
+    bool equipped;       /* it has its keepalive and user timeout */
 };
 
 /* The cookie of the socket behind `fd`, 0 when the kernel gives none. One system call. */
@@ -56,6 +57,11 @@ bool track_at(unsigned place, int *fd, struct tracked *out);
 
 /* True for exactly one caller per track_begin(): the one that may shut it. */
 bool track_mark_shut(int fd, uint64_t cookie);
+/* True: the guard has shut the socket, and what the kernel says of it since is not the server's. */
+bool track_was_shut(int fd, uint64_t cookie);
+
+/* By the guard, once it has set the socket's options. */
+void track_mark_equipped(int fd, uint64_t cookie);
 
 /* The socket is nobody's business any more; a newer one under this number stays. */
 void track_forget(int fd, uint64_t cookie);

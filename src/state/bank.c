@@ -1,5 +1,6 @@
 #include "state/bank.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -155,6 +156,22 @@ bool bank_endpoint(const struct bank_view *view, uint32_t index, struct endpoint
     out->address_count = at_most(out->address_count, ADDRESSES_MAX);
     out->past_count = at_most(out->past_count, PAST_ADDRESSES_MAX);
     return true;
+}
+
+uint32_t bank_addresses(const struct bank_view *view, uint32_t index,
+                        struct address out[static ADDRESSES_MAX])
+{
+    const unsigned char *element;
+    const void *count;
+    uint32_t found;
+
+    if (index >= view->endpoint_count)
+        return 0;
+    element = view->base + view->endpoints_at + index * sizeof(struct endpoint_settings);
+    count = element + offsetof(struct endpoint_settings, address_count);
+    found = at_most(load32(count), ADDRESSES_MAX);
+    shared_read(out, element + offsetof(struct endpoint_settings, addresses), found * sizeof(*out));
+    return found;
 }
 
 bool bank_brief(const struct bank_view *view, uint32_t index, struct endpoint_brief *out)

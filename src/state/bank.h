@@ -40,6 +40,9 @@ bool bank_valid(const struct bank_view *view);
 
 bool bank_service(const struct bank_view *view, uint32_t index, struct service_settings *out);
 bool bank_endpoint(const struct bank_view *view, uint32_t index, struct endpoint_settings *out);
+/* Copies the endpoint's addresses alone; how many. `out` is aligned to 8 (SHARED64). */
+uint32_t bank_addresses(const struct bank_view *view, uint32_t index,
+                        struct address out[static ADDRESSES_MAX]);
 bool bank_brief(const struct bank_view *view, uint32_t index, struct endpoint_brief *out);
 bool bank_label(const struct bank_view *view, uint32_t index, struct endpoint_label *out);
 /* A check block, and how a check speaks TLS; `index` as settings have it, less the 1 of `tls`. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "policy/choose.h"
 #include "policy/expression.h"
 #include "policy/verdict.h"
 
@@ -176,13 +177,20 @@ static void fill_endpoints(struct builder *builder, const struct publication *pu
     struct endpoint_settings *endpoints = part(builder, builder->bank->endpoints_at);
     struct endpoint_label *labels = part(builder, builder->bank->labels_at);
     bool member = service->settings.resolve == RESOLVE_MEMBER;
+    struct candidate candidates[ENDPOINTS_MAX];
 
+    for (uint32_t e = 0; e < service->endpoint_count; e++)
+        candidates[e] = (struct candidate){
+            .weight_milli = service->endpoints[e].settings.weight_milli,
+            .same_zone = service->endpoints[e].settings.same_zone != 0,
+        };
     for (uint32_t e = 0; e < service->endpoint_count; e++) {
         const struct endpoint_settings *settings = &service->endpoints[e].settings;
         struct checklist list = checklist_of_health(&settings->health);
         uint32_t at = builder->next_endpoint++;
 
         endpoints[at] = *settings;
+        endpoints[at].unrivalled = choose_unrivalled(service->settings.strategy, candidates, service->endpoint_count, e);
         endpoints[at].health_lasts_ns = lasts_ns(publication, &list, &settings->health);
         endpoints[at].needs_program =
             settings->health.enabled && needs_program(publication, &list, settings->tls != 0);

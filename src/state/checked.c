@@ -127,7 +127,7 @@ static bool record(const struct service_view *service, uint32_t index, uint16_t 
             service_start_grace(service, index, now_ns);
         record_health(service, index, before, after, check);
     }
-    if (check->passed && service_passed_trial(service, index, check->rtt_ns, now_ns))
+    if (check->passed && service_passed_check(service, index, check->rtt_ns, now_ns))
         changed = true;
     /* Each time, because time is evidence as well: a grace may be over. */
     service_decide(service, now_ns);

@@ -27,7 +27,7 @@
 #define SEGMENT_MAGIC "rdsteer"
 
 enum {
-    SEGMENT_ABI = 3, /* raised by any change to this file or to policy/rules.h, breaker.h */
+    SEGMENT_ABI = 4, /* raised by any change to this file or to policy/rules.h, breaker.h */
     SEGMENT_ALIGN = 64 * 1024,
     SEGMENT_HEAD_SIZE = 4096,
     SEGMENT_MAX_SIZE = 256 * 1024 * 1024,
@@ -123,7 +123,9 @@ struct endpoint_brief {
     uint32_t slot;       /* of its live part */
     uint32_t generation; /* of that slot */
     uint32_t weight_milli;
-    uint32_t same_zone;
+    uint8_t same_zone;
+    uint8_t unrivalled; /* no other endpoint of the service is preferred to it: choose.h */
+    uint8_t spare[2];
     SHARED64 uint64_t
         health_lasts_ns; /* a verdict without a check for so long is none; 0: no checks */
 };
@@ -163,8 +165,10 @@ struct endpoint_settings {
     uint32_t slot; /* as in the brief */
     uint32_t generation;
     uint32_t weight_milli;
-    uint32_t same_zone;
-    SHARED64 uint64_t health_lasts_ns; /* filled in by publishing */
+    uint8_t same_zone;
+    uint8_t unrivalled; /* filled in by publishing, as is what follows */
+    uint8_t spare[2];
+    SHARED64 uint64_t health_lasts_ns;
     uint32_t address_count;
     uint32_t past_count;
     uint32_t tls;                            /* index + 1, 0 = none */
@@ -243,6 +247,10 @@ struct service_live {
     SHARED64 atomic_u64 uses;           /* services that have had this slot; 0 = never used */
     SHARED64 atomic_u64 retired_ns;     /* CLOCK_BOOTTIME when its service left the settings */
     SHARED64 atomic_u64 held;           /* the endpoint the operator has switched to: see live.h */
+    /* a line of its own: spreading strategies write it with every connection */
+    SHARED64 atomic_u64 turns;      /* connections so far */
+    SHARED64 atomic_u64 challenger; /* who has been faster, and since when: see live.h */
+    SHARED64 atomic_u64 spare[6];
 };
 
 /* See history.c. */
@@ -273,7 +281,11 @@ struct endpoint_live {
     SHARED64 atomic_u64 check_count; /* position in `checks` */
     SHARED64 atomic_u64 gate;        /* what failback.probe found: see gate.h */
     SHARED64 atomic_u64 role;        /* enum role_wanted: what ROLE said last; 0 = never asked */
-    SHARED64 atomic_u64 check_spare[3];
+    SHARED64 atomic_u64 latency; /* peak EWMA and its time: see history.c */
+    SHARED64 atomic_u64 census;  /* the host's connections, counted now and then: see live.h */
+    SHARED64 atomic_u64 rank;    /* by the selector program, 1 = first; 0 = not named */
+    SHARED64 atomic_u64 next_connect_ns; /* connect.rate: see pace.h */
+    SHARED64 atomic_u64 check_spare[7];
     struct check_record checks[64];
 };
 
@@ -294,6 +306,9 @@ _Static_assert(offsetof(struct endpoint_brief, health_lasts_ns) ==
                    offsetof(struct endpoint_settings, health_lasts_ns),
                "the brief begins the settings");
 _Static_assert(sizeof(struct endpoint_brief) % 8 == 0, "copied by words");
+_Static_assert(offsetof(struct endpoint_settings, addresses) % 8 == 0 &&
+                   sizeof(struct address) % 8 == 0,
+               "addresses are copied by words");
 _Static_assert(offsetof(struct endpoint_label, name) == 0 && NAME_TEXT % 8 == 0, "read alone");
 _Static_assert(sizeof(struct check_settings) % 8 == 0, "copied by words");
 _Static_assert(sizeof(struct tls_settings) % 8 == 0, "copied by words");
@@ -301,8 +316,8 @@ _Static_assert(sizeof(struct endpoint_label) % 8 == 0, "copied by words");
 _Static_assert(sizeof(struct match_settings) % 8 == 0, "copied by words");
 _Static_assert(sizeof(struct ip_entry) % 8 == 0, "copied by words");
 _Static_assert(sizeof(struct bank) % 8 == 0, "copied by words");
-_Static_assert(sizeof(struct service_live) == 64, "a cache line");
-_Static_assert(sizeof(struct endpoint_live) == 64 + 64 + sizeof(struct breaker) + 64 + 1024,
+_Static_assert(sizeof(struct service_live) == 128, "two cache lines");
+_Static_assert(sizeof(struct endpoint_live) == 64 + 64 + sizeof(struct breaker) + 128 + 1024,
                "lanes");
 _Static_assert(sizeof(struct event_slot) == 368, "same in every process");
 

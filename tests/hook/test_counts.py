@@ -52,7 +52,7 @@ def test_success_that_is_learned_late_is_no_slow_call(world, easily_slow, case):
     assert (east["breaker"], east["connects"]["ok"]) == ("closed", 9)
 
 
-@conditions("steered", "alone", "no_file", "disabled")
+@conditions("steered", "guarded", "alone", "no_file", "disabled")
 def test_connect_after_an_abandoned_one_is_steered(world, condition):
     world.same_as_kernel("counts", "connect_after_one_that_was_abandoned", condition)
 

@@ -253,10 +253,15 @@ class Pool:
         return self.answer().split()
 
 
-def lose_and_regain(redisteer, config, east):
-    """east fails until the host has left it, and is well again; returns the failover's event."""
+def lose_and_regain(redisteer, config, east, pool=None):
+    """
+    east fails until the host, and the pool if there is one, have left it, and is well again; returns
+    the failover's event.
+    """
     with frozen(east):
         failover = wait_event(redisteer, config, "failover", "the failover", to="west")
+        if pool:
+            lab.wait_for(lambda: set(pool.names()) == {"west"}, "the pool to be with west")
     wait_health(redisteer, config, east="healthy")
     return failover
 
@@ -274,8 +279,7 @@ def test_idle_connections_of_a_pool_move_home(spread, pair, launch, config_of, s
     pool = Pool(start_program, launch, config, 5)
     assert pool.names() == ["east"] * 5
     wait_health(redisteer, config, east="healthy", west="healthy")
-    lose_and_regain(redisteer, config, east)
-    lab.wait_for(lambda: pool.names() == ["west"] * 5, "the pool to be with west")
+    lose_and_regain(redisteer, config, east, pool)
     back = moment(home(redisteer, config)["time"])
     lab.wait_for(lambda: len([line for line in clients_of(west) if "cmd=get" in line]) == 0,
                  "the idle connections to west to be closed")
@@ -292,8 +296,7 @@ def pool_at_west_while_the_host_goes_home(pair, launch, config_of, start_program
     pool = Pool(start_program, launch, config, 1)
     assert pool.names() == ["east"]
     wait_health(redisteer, config, east="healthy", west="healthy")
-    lose_and_regain(redisteer, config, east)
-    lab.wait_for(lambda: pool.names() == ["west"], "the pool to be with west")
+    lose_and_regain(redisteer, config, east, pool)
 
     def gone_home():
         assert pool.names() == ["west"]

@@ -44,14 +44,8 @@ static const struct settings_case cases[] = {
      "9: discover.dns is not available in this build: 'true'\n"
      "10: discover.refresh is not available in this build: '31s'\n"
      "11: discover.nat_map is not available in this build: '10.0.0.1:6379=203.0.113.1:7001'\n"},
-    {OPEN "strategy = first\n}\n", "4: strategy is not available in this build: 'first'\n"},
-    {OPEN "strategy = round-robin\n}\n",
-     "4: strategy is not available in this build: 'round-robin'\n"},
-    {OPEN "strategy = random\n}\n", "4: strategy is not available in this build: 'random'\n"},
-    {OPEN "strategy = weighted\n}\n", "4: strategy is not available in this build: 'weighted'\n"},
-    {OPEN "strategy = latency\n}\n", "4: strategy is not available in this build: 'latency'\n"},
-    {OPEN "strategy = least-connections\n}\n",
-     "4: strategy is not available in this build: 'least-connections'\n"},
+    {OPEN "strategy = latency\n health { enabled = false }\n}\n",
+     "4: strategy needs health checks, which measure the latency (health.enabled): 'latency'\n"},
     {OPEN "strategy = command\n}\n", "4: strategy is not available in this build: 'command'\n"},
     {OPEN "selector = { /bin/true }\n}\n",
      "4: selector is not available in this build: '/bin/true'\n"},
@@ -59,7 +53,6 @@ static const struct settings_case cases[] = {
      "1: events.run is not available in this build: '/bin/true'\n"},
     {"web { listen = \"127.0.0.1:9379\" }\n",
      "1: web.listen is not available in this build: '127.0.0.1:9379'\n"},
-    {OPEN "connect { rate = 1 }\n}\n", "4: connect.rate is not available in this build: '1'\n"},
     /* check blocks */
     {"check c { }\n", "1: the check has no type: 'c'\n"},
     {"check c { type = htp }\n",
