@@ -24,7 +24,8 @@ struct context {
 struct stream {
     SSL *ssl;
     short events; /* that it waits for */
-    bool asked;   /* for a certificate, and we have none */
+    bool asked;   /* for a certificate */
+    bool heard;   /* something behind the handshake */
     enum check_cause cause;
 };
 
@@ -58,14 +59,14 @@ static int no_pass_phrase(char *to, int size, int writing, void *context)
     return 0;
 }
 
-static int no_certificate(SSL *ssl, X509 **certificate, EVP_PKEY **key)
+/* The server asks for a certificate. It gets what the context has, if anything. */
+static int note_question(SSL *ssl, void *context)
 {
     struct stream *stream = SSL_get_app_data(ssl);
 
-    (void)certificate;
-    (void)key;
+    (void)context;
     stream->asked = true;
-    return 0;
+    return 1;
 }
 
 static bool trust(SSL_CTX *ssl, const struct tls_settings *settings)
@@ -94,7 +95,7 @@ static SSL_CTX *make(const struct tls_settings *settings, enum check_cause *why)
         return NULL;
     SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION);
     SSL_CTX_set_default_passwd_cb(ssl, no_pass_phrase);
-    SSL_CTX_set_client_cert_cb(ssl, no_certificate);
+    SSL_CTX_set_cert_cb(ssl, note_question, NULL);
     SSL_CTX_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_verify(ssl, settings->verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
     *why = CHECK_TLS_CA_FILE;
@@ -183,6 +184,12 @@ static void tls_close(struct stream *stream)
     free(stream);
 }
 
+/* It asked for a certificate and hung up then. */
+static enum check_cause cause_of_hanging_up(const struct stream *stream)
+{
+    return SSL_get_certificate(stream->ssl) ? CHECK_TLS_CLIENT_REFUSED : CHECK_TLS_CLIENT_MISSING;
+}
+
 static enum check_cause cause_of(const struct stream *stream, unsigned long error)
 {
     long result = SSL_get_verify_result(stream->ssl);
@@ -192,7 +199,7 @@ static enum check_cause cause_of(const struct stream *stream, unsigned long erro
         return tls_cause_of_certificate(result);
     /* TLS 1.2 has no alert of its own for this. */
     if (stream->asked && ERR_GET_REASON(error) == SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE)
-        return CHECK_TLS_CLIENT_MISSING;
+        return cause_of_hanging_up(stream);
     return tls_cause_of_error(error);
 }
 
@@ -239,7 +246,7 @@ static int tls_handshake(struct stream *stream)
     if (status == -EAGAIN || status == -EPROTO)
         return (int)status;
     /* Hung up on. */
-    stream->cause = stream->asked ? CHECK_TLS_CLIENT_MISSING : CHECK_TLS_HANDSHAKE;
+    stream->cause = stream->asked ? cause_of_hanging_up(stream) : CHECK_TLS_HANDSHAKE;
     return -EPROTO;
 }
 
@@ -263,12 +270,24 @@ static ssize_t tls_send(struct stream *stream, const void *bytes, size_t length)
 
 static ssize_t tls_receive(struct stream *stream, void *bytes, size_t length)
 {
+    ssize_t status;
     int result;
 
     ERR_clear_error();
     errno = 0;
     result = SSL_read(stream->ssl, bytes, (int)length);
-    return result > 0 ? result : outcome(stream, result);
+    if (result > 0) {
+        stream->heard = true;
+        return result;
+    }
+    status = outcome(stream, result);
+    /* In TLS 1.3 a certificate is judged behind the handshake, and the reset of a server that hangs
+     * up may overtake its alert. */
+    if (stream->asked && !stream->heard && status != -EAGAIN && status != -EPROTO) {
+        stream->cause = cause_of_hanging_up(stream);
+        return -EPROTO;
+    }
+    return status;
 }
 
 static bool tls_has_more(const struct stream *stream)
