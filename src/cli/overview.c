@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "cli/cli.h"
 #include "cli/nearest.h"
+#include "policy/verdict.h"
 #include "policy/spread.h"
 #include "settings/words.h"
 #include "state/bank.h"
@@ -255,6 +256,35 @@ bool overview_resolved(const struct overview *overview)
             if (overview->services[i].endpoints[e].address_count == 0)
                 return false;
     return true;
+}
+
+static bool lacks_monitor(const struct overview *overview, const struct service_row *row,
+                          uint32_t index)
+{
+    bool led = overview->led && overview->leader.class == LEASE_PROCESS;
+    bool needs =
+        row->endpoints[index].needs_program ||
+        (overview->front.monitor >= MONITOR_PROCESS && row->endpoints[index].health.enabled);
+
+    return needs && !led && row->candidates[index].health == HEALTH_UNKNOWN;
+}
+
+const char *row_last_error(const struct overview *overview, const struct service_row *row,
+                           uint32_t index, uint64_t *at_ms)
+{
+    uint64_t ms;
+    int error = last_error_unpack(load_relaxed(&row->view.endpoint_live[index]->last_error), &ms);
+    const char *check = last_error_check_text(error);
+
+    if (lacks_monitor(overview, row, index)) {
+        ms = 0;
+        check = check_cause_text(CHECK_NEEDS_PROGRAM);
+    } else if (error == 0) {
+        return NULL;
+    }
+    if (at_ms != NULL)
+        *at_ms = ms;
+    return check != NULL ? check : strerror(error);
 }
 
 bool row_has_eligible(const struct service_row *row)

@@ -126,7 +126,8 @@ static uint32_t failback_set(const struct choice_rules *rules, const struct cand
                              unsigned count, uint32_t set, int from, uint64_t now_ns)
 {
     for (unsigned i = 0; i < count; i++)
-        if ((!rules->failback && !candidates[i].held) || in_grace(&candidates[i], now_ns) ||
+        if (((!rules->failback || candidates[i].gated) && !candidates[i].held) ||
+            in_grace(&candidates[i], now_ns) ||
             !is_better(rules->strategy, &candidates[i], &candidates[from]))
             set &= ~(1u << i);
     return set;

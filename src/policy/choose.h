@@ -37,7 +37,8 @@ struct candidate {
     enum breaker_state breaker : 8; /* as breaker_state() gives it: half-open: a trial is due */
     enum admin admin : 8;
     bool same_zone;
-    bool held; /* the operator has switched to it: before all others while it is well */
+    bool gated; /* failback.probe does not hold: no failback to it, unless it is held */
+    bool held;  /* the operator has switched to it: before all others while it is well */
 };
 
 /* Why an endpoint gets no ordinary connection, for status and explain; NULL when it is eligible. */
@@ -71,7 +72,8 @@ struct choice {
  * The one that the operator holds, then same zone first, then by the strategy: the highest weight
  * (priority), file order (first), the best rank (command), or nothing (latency); ties keep
  * `current`, then the faster one (latency), then file order. A better endpoint replaces an eligible
- * `current` only by failback: rules allow it (of a held one they need not) and its grace is over.
+ * `current` only by failback: rules allow it and it is not gated (of a held one they need not, and
+ * it may be), and its grace is over.
  * `current` is an index or -1; one past the end is an endpoint that was removed. Without an
  * eligible `current`, those in grace are chosen only when there is no other. `trial`: the best
  * half-open endpoint that would, once closed, take over from the choice by failback (or the best

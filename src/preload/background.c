@@ -133,13 +133,13 @@ static bool is_there(const struct thread *thread)
     return atomic_load_explicit(&thread->state, memory_order_relaxed) != NONE;
 }
 
-/* A dedicated monitor may be the only one that is to check (monitor = process | external). */
+/* A monitor that others start may be the only one that is to check (monitor = external). */
 static bool may_probe(const struct segment *segment)
 {
     struct bank_view view;
 
     return segment->writable && bank_open(segment, &view) &&
-           bank_monitor(&view) <= MONITOR_THREAD && bank_valid(&view);
+           bank_monitor(&view) <= MONITOR_PROCESS && bank_valid(&view);
 }
 
 /* True when both are there, as far as they are needed. */

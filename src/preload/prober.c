@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "health/health.h"
 #include "preload/background.h"
+#include "preload/launch.h"
 #include "preload/shim.h"
 #include "state/lease.h"
 
@@ -48,6 +49,13 @@ static void stay_away(void)
     nanosleep(&ban, NULL);
 }
 
+/* What the one that checks for all has to do besides. */
+static void once_a_second(void *segment)
+{
+    shim_follow_file(segment);
+    launch_where_needed(segment, clock_boot_ns());
+}
+
 /* One candidacy: probes while it holds the lease, waits while it is deputy, else gives up. */
 static void stand(const struct segment *segment, const char *secrets)
 {
@@ -61,7 +69,7 @@ static void stand(const struct segment *segment, const char *secrets)
 
         if (lease_take(&self, clock_boot_ns())) {
             log_info("prober: holds the lease");
-            error = health_run_ticking(&self, secrets, &never, shim_follow_file,
+            error = health_run_ticking(&self, secrets, &never, once_a_second,
                                        (void *)(uintptr_t)segment);
             log_info("prober: lease lost (error %d)", -error);
             if (error) {

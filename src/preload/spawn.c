@@ -170,13 +170,14 @@ static bool clone_is_harmless(void)
     return minor >= 25;
 }
 
-static enum end run(const struct place *place, const char *config, unsigned wait_ms)
+static enum end run(const char *command, const struct place *place, const char *config,
+                    unsigned wait_ms)
 {
     const char *const variables[] = {"PATH=/usr/bin:/bin:/usr/sbin:/sbin",
                                      log_variable && log_variable[0] ? log_variable : NULL, NULL};
     char program[PATH_TEXT];
     const char *const arguments[] = {
-        "redisteer",     "publish",       "--config",       config, "--instance",
+        "redisteer",     command,         "--config",       config, "--instance",
         place->instance, "--runtime-dir", place->directory, NULL,
     };
     unsigned char *stacks;
@@ -268,7 +269,7 @@ static enum spawn_end run_noted(int lock, const struct place *place, const char 
         log_info("not published: that was tried less than %d s ago", (int)TRY_AGAIN_S);
         return before;
     }
-    switch (run(place, config, wait_ms)) {
+    switch (run("publish", place, config, wait_ms)) {
     case DONE:
         note_try(lock, "");
         return SPAWN_DONE;
@@ -328,4 +329,9 @@ enum spawn_end spawn_publisher(const struct place *place, const char *config, bo
     flock(lock, LOCK_UN);
     close(lock);
     return how;
+}
+
+bool spawn_monitor(const struct place *place, const char *config, unsigned wait_ms)
+{
+    return run("attend", place, config, wait_ms) == DONE;
 }

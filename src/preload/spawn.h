@@ -23,6 +23,13 @@ enum spawn_end spawn_publisher(const struct place *place, const char *config, bo
                                unsigned wait_ms);
 
 /*
+ * Runs `redisteer attend`, which leaves a `redisteer monitor` behind that ends with the programs
+ * that use the segment. True: it is on its way. Only from a thread of ours, and only where that
+ * child's end is somebody's who expects such things: see launch.h. Changes errno.
+ */
+bool spawn_monitor(const struct place *place, const char *config, unsigned wait_ms);
+
+/*
  * For the constructor: what the child's environment holds beside PATH, "REDISTEER_LOG=…" or "".
  * Kept, not copied.
  */

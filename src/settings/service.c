@@ -128,7 +128,7 @@ static void failback(const struct reading *reading, const struct input *in,
     rules->grace_ns = value_duration(in, "grace", rules->grace_ns, 0, 24 * NS_PER_H);
     rules->existing = (uint8_t)value_word(in, "existing", rules->existing, &existing_words);
     rules->spread_ns = value_duration(in, "spread", rules->spread_ns, 0, NS_PER_H);
-    understand_probe(reading, in, true, NULL);
+    understand_probe(reading, in, true, &rules->gate);
 }
 
 static void discover(const struct input *in)

@@ -10,6 +10,7 @@
 #include "state/bell.h"
 #include "state/events.h"
 #include "state/fence.h"
+#include "state/gate.h"
 #include "state/history.h"
 #include "state/lease.h"
 #include "state/live.h"
@@ -169,6 +170,8 @@ static struct candidate candidate_of(const struct service_view *service, uint32_
         .breaker = breaker_state(&live->breaker, &service->settings.breaker, now_ns),
         .admin = admin_of(live),
         .same_zone = endpoint->same_zone != 0,
+        .gated = service->settings.failover.gate.count > 0 &&
+                 !gate_holds(live, service->settings.failover.gate_lasts_ns, now_ns, NULL),
     };
 
     add_measures(service, live, &candidate, now_ns);
