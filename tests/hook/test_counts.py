@@ -40,6 +40,7 @@ service limping {{
     endpoint dead {{ address = "127.0.0.2:{world.dead}"  weight = 1.0 }}
     endpoint west {{ address = "127.0.0.2:{world.west}"  weight = 0.5 }}
     breaker {{ refused = 2  open = {BREAKER_OPEN_MS}ms }}
+    health {{ enabled = false }}
 }}
 """)
 
