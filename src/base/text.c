@@ -27,6 +27,23 @@ bool text_starts(const char *text, const char *prefix)
     return strncmp(text, prefix, strlen(prefix)) == 0;
 }
 
+bool text_integer(const char *text, int64_t *out)
+{
+    bool negative = *text == '-';
+    uint64_t number = 0;
+
+    text += negative;
+    if (*text == '\0')
+        return false;
+    for (; *text; text++) {
+        if (*text < '0' || *text > '9' || number > (INT64_MAX - 9) / 10)
+            return false;
+        number = number * 10 + (uint64_t)(*text - '0');
+    }
+    *out = negative ? -(int64_t)number : (int64_t)number;
+    return true;
+}
+
 char text_lower(char c)
 {
     if (c >= 'A' && c <= 'Z')

@@ -8,12 +8,16 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Copies as much of `from` as fits and always ends it. Returns false when it was cut. */
 bool text_copy(char *to, size_t size, const char *from);
 
 bool text_equal(const char *a, const char *b);
 bool text_starts(const char *text, const char *prefix);
+
+/* A decimal number with an optional '-', and nothing else. False: it is none, or too large. */
+bool text_integer(const char *text, int64_t *out);
 
 /* ASCII only: DNS names ignore case in ASCII alone (RFC 4343). */
 char text_lower(char c);

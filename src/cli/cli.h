@@ -71,6 +71,7 @@ int command_switch(const struct invocation *invocation);
 int command_auto(const struct invocation *invocation);
 int command_reload(const struct invocation *invocation);
 int command_publish(const struct invocation *invocation);
+int command_attend(const struct invocation *invocation);
 
 /* Indexes of struct invocation.given, in the order of the lists in commands.c. */
 enum { RUN_FAIL_OPEN };

@@ -68,6 +68,8 @@ const struct command commands[] = {
      command_reload, NULL, 0, 0, false},
     {"publish", "[--runtime-dir DIR]", "publish for a program that found nothing published",
      command_publish, publish_options, 0, 0, true},
+    {"attend", "[--runtime-dir DIR]", "check the endpoints for as long as programs are steered",
+     command_attend, publish_options, 0, 0, true},
     {0},
 };
 

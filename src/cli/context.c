@@ -37,7 +37,8 @@ static int locate(const struct invocation *invocation, bool create, struct conte
         .create = create,
     };
 
-    if (invocation->command->function == command_publish &&
+    if ((invocation->command->function == command_publish ||
+         invocation->command->function == command_attend) &&
         invocation->given[PUBLISH_RUNTIME_DIR] != NULL)
         request.runtime_dir = invocation->given[PUBLISH_RUNTIME_DIR];
     return place_find(&context->place, &request, why);

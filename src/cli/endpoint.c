@@ -18,7 +18,8 @@ static int print_choice(const struct overview *overview, const struct service_ro
 {
     const struct service_settings *settings = &row->view.settings;
     const struct choice_rules rules = {.strategy = settings->strategy,
-                                       .failback = settings->failover.failback};
+                                       .failback = settings->failover.failback,
+                                       .challenger = -1};
     int index = row->choice.endpoint;
 
     if (index >= 0) {

@@ -181,7 +181,8 @@ static void put_programs(const struct bank *front)
 static void put_all_down(const struct overview *overview, const struct service_row *row)
 {
     const struct choice_rules rules = {.strategy = row->view.settings.strategy,
-                                       .failback = row->view.settings.failover.failback};
+                                       .failback = row->view.settings.failover.failback,
+                                       .challenger = -1};
     char wait[DURATION_TEXT];
     int first;
 
@@ -211,7 +212,9 @@ static void put_choice(const struct overview *overview, const struct service_row
         return;
     }
     printf("goes to %s (%s): ", row->labels[index].name, row->addresses[index]);
-    if (index == row->active)
+    if (row_spreads(row))
+        printf("it is its turn (strategy %s)\n", strategy_name(row->view.settings.strategy));
+    else if (index == row->active)
         printf("it is the active endpoint\n");
     else if (active == NULL)
         printf("it comes first in weight and order\n");

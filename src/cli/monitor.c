@@ -15,14 +15,24 @@
 #include "base/text.h"
 #include "cli/context.h"
 #include "cli/journal.h"
+#include "cli/password_files.h"
 #include "cli/prober.h"
+#include "cli/users.h"
+#include "heavy/heavy.h"
 #include "state/events.h"
 #include "state/lease.h"
 
-/* Names that take longer have no address at first; they are looked up again with the next change. */
+/* Names that take longer have no address at first; they are looked up again with the next change.
+ */
 #define PATIENCE_NS (5 * NS_PER_S)
 
-enum { TURN_MS = 100, READY_TURNS = 100 };
+enum {
+    TURN_MS = 100,
+    READY_TURNS = 100,
+    LOOK_TURNS = 5,
+    USERS_TURNS = 20, /* between two looks for users */
+    UNUSED_LOOKS = 3, /* in vain: then it ends */
+};
 
 struct watcher {
     struct context context;
@@ -30,6 +40,11 @@ struct watcher {
     struct segment segment;  /* for events; attached anew when another takes its place */
     struct file_stamp tried; /* the file as it was last read, well or badly */
     struct file_stamp seen;  /* a moment ago: a file that is being written is left alone */
+    struct password_files passwords;
+    unsigned turns;
+    bool attends; /* ends when nobody uses the segment any more */
+    struct users users;
+    unsigned unused; /* looks in a row that found nobody */
     struct prober prober;
 };
 
@@ -42,6 +57,7 @@ static int publish_settings(struct watcher *monitor, const struct settings *sett
     monitor->tried = settings->stamp;
     monitor->seen = settings->stamp;
     journal_set(&monitor->journal, settings);
+    password_files_set(&monitor->passwords, settings);
     if (context_published(&monitor->context, &settings->stamp))
         return STATUS_DONE;
     return context_publish(&monitor->context, settings, PATIENCE_NS, &result);
@@ -93,6 +109,7 @@ static void reload(struct watcher *monitor)
     }
     monitor->tried = settings->stamp;
     journal_set(&monitor->journal, settings);
+    password_files_set(&monitor->passwords, settings);
     context_publish(&monitor->context, settings, PATIENCE_NS, &result);
     settings_free(settings);
 }
@@ -107,7 +124,8 @@ static void watch_file(struct watcher *monitor)
         return;
     settled = file_stamp_equal(&now, &monitor->seen);
     monitor->seen = now;
-    if (settled && !file_stamp_equal(&now, &monitor->tried))
+    if ((settled && !file_stamp_equal(&now, &monitor->tried)) ||
+        (monitor->turns++ % LOOK_TURNS == 0 && password_files_changed(&monitor->passwords)))
         reload(monitor);
 }
 
@@ -134,6 +152,34 @@ static void tell_ready(const struct watcher *monitor, int *ready)
     *ready = -1;
 }
 
+/* Of others' processes only root can see what they have mapped. */
+static bool can_see_users(const struct watcher *monitor)
+{
+    return geteuid() == 0 || !(monitor->segment.head->flags & SEGMENT_SHARED);
+}
+
+static bool is_led_by_another(const struct watcher *monitor)
+{
+    struct lease_holder holder;
+
+    return lease_holder(&monitor->segment, clock_boot_ns(), &holder) &&
+           holder.class == LEASE_PROCESS && holder.pid != (uint32_t)getpid();
+}
+
+/* One that was started for programs ends with them, and where another monitor does the work. */
+static bool is_needed(struct watcher *monitor, unsigned turns)
+{
+    if (!monitor->attends || !monitor->segment.live || turns % USERS_TURNS != USERS_TURNS - 1)
+        return true;
+    if (is_led_by_another(monitor))
+        return false;
+    if (!can_see_users(monitor) || users_exist(&monitor->users, monitor->context.place.segment))
+        monitor->unused = 0;
+    else
+        monitor->unused++;
+    return monitor->unused < UNUSED_LOOKS;
+}
+
 static int run(struct watcher *monitor, int ready)
 {
     const struct timespec turn = {.tv_nsec = TURN_MS * (long)NS_PER_MS};
@@ -145,7 +191,7 @@ static int run(struct watcher *monitor, int ready)
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGHUP);
     sigprocmask(SIG_BLOCK, &signals, NULL);
-    signal(SIGPIPE, SIG_IGN);
+    heavy_begin();
 
     attach(monitor);
     if (monitor->segment.live)
@@ -166,7 +212,7 @@ static int run(struct watcher *monitor, int ready)
             journal_follow(&monitor->journal, &monitor->segment);
         report_prober(monitor);
         tell_ready(monitor, &ready);
-        if (signal_number == SIGTERM || signal_number == SIGINT)
+        if (signal_number == SIGTERM || signal_number == SIGINT || !is_needed(monitor, turns))
             break;
         if (ready >= 0 && turns == READY_TURNS) {
             say("cannot take the lease: another process holds it");
@@ -269,4 +315,33 @@ int command_monitor(const struct invocation *invocation)
     if (status != STATUS_DONE)
         return status;
     return invocation->given[MONITOR_DETACH] != NULL ? detach(&monitor) : run(&monitor, -1);
+}
+
+/*
+ * Started by the library, in a child without stdio, when the settings need what only this program
+ * has. Leaves a child of its own behind and does not wait for it: the library waits for us.
+ */
+int command_attend(const struct invocation *invocation)
+{
+    struct watcher monitor = {.attends = true};
+    struct lease_holder holder;
+    struct settings *settings;
+    int status = context_make(invocation, &monitor.context);
+    pid_t child;
+
+    if (status == STATUS_DONE)
+        status = context_load(monitor.context.config, &settings);
+    if (status != STATUS_DONE)
+        return status;
+    if (runs_already(&monitor, &holder)) {
+        settings_free(settings);
+        return STATUS_DONE;
+    }
+    child = fork();
+    if (child != 0)
+        return child > 0 ? STATUS_DONE : STATUS_FAILED;
+    status = publish_settings(&monitor, settings);
+    settings_free(settings);
+    setsid();
+    return status == STATUS_DONE ? run(&monitor, -1) : status;
 }

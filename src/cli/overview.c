@@ -11,6 +11,8 @@
 #include "base/text.h"
 #include "cli/cli.h"
 #include "cli/nearest.h"
+#include "policy/verdict.h"
+#include "policy/spread.h"
 #include "settings/words.h"
 #include "state/bank.h"
 #include "state/live.h"
@@ -143,6 +145,7 @@ static void take_endpoint(const struct endpoint *from, const char *zone, struct 
     row->candidates[i] = (struct candidate){
         .weight_milli = from->weight_milli,
         .breaker = BREAKER_CLOSED,
+        .ramp = RAMP_WHOLE,
         .same_zone = to->same_zone,
     };
 }
@@ -197,7 +200,8 @@ int overview_from_settings(const struct settings *settings, struct overview **ou
         row->active = -1;
         row->choice =
             choose(&(struct choice_rules){.strategy = settings->services[i].strategy,
-                                          .failback = row->view.settings.failover.failback},
+                                          .failback = row->view.settings.failover.failback,
+                                          .challenger = -1},
                    row->candidates, row->view.count, -1, overview->now_ns);
     }
     *out = overview;
@@ -254,6 +258,35 @@ bool overview_resolved(const struct overview *overview)
     return true;
 }
 
+static bool lacks_monitor(const struct overview *overview, const struct service_row *row,
+                          uint32_t index)
+{
+    bool led = overview->led && overview->leader.class == LEASE_PROCESS;
+    bool needs =
+        row->endpoints[index].needs_program ||
+        (overview->front.monitor >= MONITOR_PROCESS && row->endpoints[index].health.enabled);
+
+    return needs && !led && row->candidates[index].health == HEALTH_UNKNOWN;
+}
+
+const char *row_last_error(const struct overview *overview, const struct service_row *row,
+                           uint32_t index, uint64_t *at_ms)
+{
+    uint64_t ms;
+    int error = last_error_unpack(load_relaxed(&row->view.endpoint_live[index]->last_error), &ms);
+    const char *check = last_error_check_text(error);
+
+    if (lacks_monitor(overview, row, index)) {
+        ms = 0;
+        check = check_cause_text(CHECK_NEEDS_PROGRAM);
+    } else if (error == 0) {
+        return NULL;
+    }
+    if (at_ms != NULL)
+        *at_ms = ms;
+    return check != NULL ? check : strerror(error);
+}
+
 bool row_has_eligible(const struct service_row *row)
 {
     for (uint32_t i = 0; i < row->view.count; i++)
@@ -262,10 +295,17 @@ bool row_has_eligible(const struct service_row *row)
     return false;
 }
 
+bool row_spreads(const struct service_row *row)
+{
+    return strategy_spreads((enum strategy)row->view.settings.strategy);
+}
+
 const char *row_active_name(const struct service_row *row)
 {
     int index = row->active >= 0 ? row->active : row->choice.endpoint;
 
+    if (row_spreads(row))
+        return NULL;
     return index >= 0 ? row->labels[index].name : NULL;
 }
 

@@ -58,14 +58,22 @@ int row_endpoint(const struct service_row *row, const char *name);
 /* True when every endpoint's name had an address when it was published. */
 bool overview_resolved(const struct overview *overview);
 
+/*
+ * What went wrong last with an endpoint, in words; NULL: nothing. Where its health is unknown for
+ * want of a monitor, that. `*at_ms` (NULL: not wanted): CLOCK_REALTIME, 0 = now.
+ */
+const char *row_last_error(const struct overview *overview, const struct service_row *row,
+                           uint32_t index, uint64_t *at_ms);
+
 /* True when some endpoint may get an ordinary connection. */
 bool row_has_eligible(const struct service_row *row);
 
 /*
  * The name of the endpoint that connections go to: the active one, before the first connection the
- * one that will be. NULL: there is none.
+ * one that will be. NULL: there is none, or the strategy spreads connections.
  */
 const char *row_active_name(const struct service_row *row);
+bool row_spreads(const struct service_row *row);
 
 /* The name of the endpoint that has live slot `slot`; NULL when it is not (or no more) there. */
 const char *row_slot_name(const struct service_row *row, uint32_t slot);

@@ -72,15 +72,14 @@ static uint64_t last_change_ns(const struct service_row *row, const struct endpo
     return since_ns != 0 ? since_ns : row->view.segment->head->created_ns;
 }
 
-static json_t *last_error_json(const struct endpoint_live *live)
+/* null: no check has asked for it. */
+static json_t *role_json(const struct endpoint_live *live)
 {
-    uint64_t at_ms;
-    int error = last_error_unpack(load_relaxed(&live->last_error), &at_ms);
-    const char *check = last_error_check_text(error);
+    uint64_t role = load_relaxed(&live->role);
 
-    if (error == 0)
-        return json_null();
-    return json_string(check != NULL ? check : strerror(error));
+    if (role == ROLE_MASTER)
+        return json_string("master");
+    return role == ROLE_REPLICA ? json_string("replica") : json_null();
 }
 
 /* What only a health check finds out. */
@@ -127,7 +126,7 @@ static json_t *endpoint_json(const struct overview *overview, const struct conne
     json_object_set_new(object, "source", json_string(row->labels[i].source));
     json_object_set_new(object, "weight", json_real(candidate->weight_milli / 1000.0));
     json_object_set_new(object, "zone", json_string(row->labels[i].zone));
-    json_object_set_new(object, "role", json_null());
+    json_object_set_new(object, "role", role_json(row->view.endpoint_live[i]));
     json_object_set_new(object, "health", json_string(health_name(candidate->health)));
     json_object_set_new(object, "breaker", json_string(breaker_state_name(candidate->breaker)));
     json_object_set_new(object, "admin", json_string(admin_name(candidate->admin)));
@@ -142,7 +141,7 @@ static json_t *endpoint_json(const struct overview *overview, const struct conne
     json_object_set_new(object, "since_ms",
                         number(left_ms(overview->now_ns, last_change_ns(row, live))));
     add_checks(object, live);
-    json_object_set_new(object, "last_error", last_error_json(live));
+    json_object_set_new(object, "last_error", text_or_null(row_last_error(overview, row, i, NULL)));
     json_object_set_new(object, "connections",
                         number(status_connections(&row->endpoints[i], connections)));
     json_object_set_new(object, "connects", connects_json(live));

@@ -75,17 +75,18 @@ static void put_rtt(struct table *table, const struct endpoint_live *live)
 }
 
 static void put_last_error(struct table *table, const struct overview *overview,
-                           const struct endpoint_live *live)
+                           const struct service_row *row, uint32_t i)
 {
-    uint64_t at_ms, now_ms = overview->wall_ns / NS_PER_MS;
-    int error = last_error_unpack(load_relaxed(&live->last_error), &at_ms);
-    const char *check = last_error_check_text(error);
+    uint64_t at_ms = 0, now_ms = overview->wall_ns / NS_PER_MS;
+    const char *error = row_last_error(overview, row, i, &at_ms);
     char age[AGE_TEXT];
 
-    if (error == 0)
+    if (error == NULL)
         table_cell(table, DIM, "-");
+    else if (at_ms == 0)
+        table_cell(table, YELLOW, "%s", error);
     else
-        table_cell(table, PLAIN, "%s, %s ago", check != NULL ? check : strerror(error),
+        table_cell(table, PLAIN, "%s, %s ago", error,
                    age_format(now_ms > at_ms ? now_ms - at_ms : 0, age));
 }
 
@@ -111,7 +112,7 @@ static void put_endpoint(struct table *table, const struct overview *overview,
     table_number(table, PLAIN, "%" PRIu64, status_connections(&row->endpoints[i], connections));
     table_number(table, PLAIN, "%" PRIu64, load_relaxed(&live->connects[OUTCOME_OK]));
     table_number(table, failed > 0 ? YELLOW : PLAIN, "%" PRIu64, failed);
-    put_last_error(table, overview, live);
+    put_last_error(table, overview, row, i);
 }
 
 static void put_heading(struct table *table)

@@ -6,27 +6,10 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/text.h"
+#include "health/describe.h"
+#include "heavy/heavy.h"
+#include "state/bank.h"
 #include "state/secrets.h"
-
-static void describe(const struct endpoint_settings *endpoint, const char *secrets_path,
-                     struct probe_target *target)
-{
-    struct secret secret;
-    int secrets = secrets_open(secrets_path);
-
-    target->address_count = endpoint->address_count;
-    memcpy(target->addresses, endpoint->addresses, sizeof target->addresses);
-    target->kind = endpoint->health.probe;
-    if (secrets < 0)
-        return;
-    if (secrets_read(secrets, endpoint->slot, endpoint->generation, &secret)) {
-        text_copy(target->username, sizeof target->username, secret.username);
-        text_copy(target->password, sizeof target->password, secret.password);
-        explicit_bzero(&secret, sizeof secret);
-    }
-    close(secrets);
-}
 
 static void wait_for_answer(struct probe *probe)
 {
@@ -41,24 +24,62 @@ static void wait_for_answer(struct probe *probe)
     probe_expire(probe, now_ns);
 }
 
-struct probe_result trial(const struct service_row *row, uint32_t index, const char *secrets_path)
+static struct probe_result try_once(const struct described *described)
 {
-    const struct endpoint_settings *endpoint = &row->endpoints[index];
     struct probe_result result = {.outcome = PROBE_VOID};
-    struct probe_target target = {0};
     struct probe *probe = calloc(1, probe_size());
     uint64_t now_ns = clock_boot_ns();
 
-    if (probe == NULL)
+    result.cause = CHECK_NEEDS_PROGRAM;
+    if (probe == NULL || !probe_can(&described->target)) {
+        free(probe);
         return result;
-    describe(endpoint, secrets_path, &target);
-    probe_init(probe, &target);
-    probe_start(probe, now_ns, now_ns + endpoint->health.timeout_ns);
+    }
+    probe_init(probe, &described->target);
+    probe_start(probe, now_ns, now_ns + described->rules.timeout_ns);
     while (!probe_take(probe, &result))
         wait_for_answer(probe);
     probe_close(probe);
     explicit_bzero(probe, probe_size());
-    explicit_bzero(&target, sizeof target);
     free(probe);
+    return result;
+}
+
+/* False: the settings have changed under us. */
+static bool describe(const struct service_row *row, uint32_t index, uint8_t check, int secrets,
+                     struct described *out)
+{
+    struct bank_view view;
+
+    return bank_open(row->view.segment, &view) &&
+           describe_check(&view, &row->view, index, &row->endpoints[index], check, secrets, out) &&
+           bank_valid(&view);
+}
+
+struct probe_result trial(const struct service_row *row, uint32_t index, const char *secrets_path)
+{
+    struct checklist list = checklist_of_health(&row->endpoints[index].health);
+    struct probe_result result = {.outcome = PROBE_VOID}, bad = {.outcome = PROBE_PASSED};
+    enum health parts[EXPRESSION_MAX + 1];
+    struct described described;
+    int secrets = secrets_open(secrets_path);
+
+    heavy_begin();
+    for (unsigned i = 0; i < list.count; i++) {
+        result = (struct probe_result){.outcome = PROBE_VOID};
+        if (describe(row, index, list.checks[i], secrets, &described))
+            result = try_once(&described);
+        parts[i] = result.outcome == PROBE_PASSED   ? HEALTH_HEALTHY
+                   : result.outcome == PROBE_FAILED ? HEALTH_UNHEALTHY
+                                                    : HEALTH_UNKNOWN;
+        if (result.outcome != PROBE_PASSED)
+            bad = result;
+    }
+    explicit_bzero(&described, sizeof described);
+    if (secrets >= 0)
+        close(secrets);
+    if (checklist_health(&list, parts) != HEALTH_HEALTHY)
+        return bad;
+    result.outcome = PROBE_PASSED;
     return result;
 }

@@ -5,7 +5,7 @@
 #include "cli/overview.h"
 #include "probe/probe.h"
 
-/* As the health checks do it, with its timeout and credentials. */
+/* Its checks one after the other, as the health checks do them. The result that decided. */
 struct probe_result trial(const struct service_row *row, uint32_t index, const char *secrets_path);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/hash.h"
+#include "health/census.h"
 #include "health/health.h"
 #include "health/targets.h"
 #include "state/checked.h"
@@ -131,6 +132,7 @@ static int housekeeping(struct loop *loop, uint64_t now_ns)
     }
     if (second) {
         loop->second_ns = now_ns + NS_PER_S;
+        census_take(loop->segment);
         if (loop->tick)
             loop->tick(loop->context);
     }
@@ -155,27 +157,69 @@ static bool is_trouble(enum check_cause cause)
     return cause == CHECK_WRONGPASS || cause == CHECK_NOPERM;
 }
 
+/* Its result for one endpoint: alone, with others, or as the gate of failback. */
+static void record_for(struct loop *loop, const struct member *member, const struct check *check,
+                       uint64_t now_ns)
+{
+    const struct targets *targets = &loop->targets;
+    uint16_t epoch = (uint16_t)loop->self->epoch;
+
+    if (member->gate) {
+        enum check_cause cause;
+        bool holds = member_gate(targets, member, &cause, now_ns);
+
+        checked_gate(&loop->service, member->index, holds, cause, now_ns);
+        loop->lost = !lease_held(loop->self);
+    } else if (member->list.count == 1) {
+        loop->lost = !checked_record(&loop->service, member->index, epoch, check, now_ns);
+    } else {
+        loop->lost = !checked_record_part(&loop->service, member->index, epoch, check,
+                                          member_health(targets, member, now_ns), now_ns);
+    }
+}
+
 static void record(struct loop *loop, struct target *target, const struct check *check,
-                   uint64_t now_ns)
+                   enum role_wanted role, uint64_t now_ns)
 {
     bool complain = is_trouble(check->cause) && check->cause != target->trouble;
     bool settled = check->passed;
 
+    target->verdict =
+        verdict_after(target->verdict, &target->schedule.rules, check->passed, check->cause);
+    target->decided_ns = now_ns;
+    target->passed = check->passed;
     for (uint32_t m = target->first_member; m != 0 && !loop->lost;) {
         const struct member *member = &loop->targets.members[m - 1];
 
         m = member->next;
         if (!read_service(loop, member->service))
             return;
-        loop->lost = !checked_record(&loop->service, member->index, (uint16_t)loop->self->epoch,
-                                     check, now_ns);
+        record_for(loop, member, check, now_ns);
         if (complain && !loop->lost)
             checked_complain(&loop->service, member->index, check->cause);
-        settled = settled && is_healthy(member);
+        if (role != ROLE_ANY && !loop->lost)
+            checked_role(&loop->service, member->index, role);
+        if (member->list.count == 1 && !member->gate)
+            settled = settled && is_healthy(member);
+        else
+            settled = settled && target->verdict.health == HEALTH_HEALTHY;
     }
     target->trouble = is_trouble(check->cause) ? check->cause : CHECK_FINE;
     if (settled)
         schedule_settled(&target->schedule);
+}
+
+/* It came to no verdict, and says why. */
+static void note_void(struct loop *loop, const struct target *target, enum check_cause cause)
+{
+    for (uint32_t m = target->first_member; m != 0;) {
+        const struct member *member = &loop->targets.members[m - 1];
+
+        m = member->next;
+        if (!read_service(loop, member->service))
+            return;
+        checked_void(&loop->service, member->index, cause);
+    }
 }
 
 /* This process has run out of something, and will have for the next check too. */
@@ -198,7 +242,9 @@ static int collect(struct loop *loop, struct target *target, bool late, uint64_t
         if (late)
             result.rtt_ns = 0;
         if (schedule_finished(&target->schedule, &result, &check))
-            record(loop, target, &check, now_ns);
+            record(loop, target, &check, result.role, now_ns);
+        else if (result.outcome == PROBE_VOID && result.cause != CHECK_FINE)
+            note_void(loop, target, result.cause);
     }
     return 0;
 }
@@ -344,7 +390,7 @@ int health_run_ticking(struct contender *self, const char *secrets_path, const a
         .tick = tick,
         .context = context,
     };
-    int error = targets_open(&loop.targets, loop.segment, secrets_path);
+    int error = targets_open(&loop.targets, loop.segment, secrets_path, self->class);
 
     while (!error && !loop.lost && lease_held(self) && !segment_superseded(loop.segment) &&
            !atomic_load_explicit(stop, memory_order_relaxed))

@@ -6,11 +6,13 @@
 #include <unistd.h>
 
 #include "base/hash.h"
+#include "health/describe.h"
 #include "state/decision.h"
 
-_Static_assert((int)CREDENTIAL_TEXT == (int)SECRET_TEXT, "credentials fit");
-
-enum { TARGETS_PER_BLOCK = 16 };
+enum {
+    TARGETS_PER_BLOCK = 16,
+    CHECKS_PER_ENDPOINT = 2 * EXPRESSION_MAX + 1, /* health.probe, health.role, failback.probe */
+};
 
 static void *map(size_t size)
 {
@@ -27,13 +29,15 @@ static size_t arrays_size(uint32_t limit)
     return limit * (sizeof(struct target *) + sizeof(struct pollfd) + sizeof(struct member));
 }
 
-int targets_open(struct targets *targets, const struct segment *segment, const char *secrets_path)
+int targets_open(struct targets *targets, const struct segment *segment, const char *secrets_path,
+                 enum lease_class class)
 {
-    uint32_t limit = segment->endpoint_slots;
+    uint32_t limit = segment->endpoint_slots * CHECKS_PER_ENDPOINT;
     unsigned char *at;
 
     memset(targets, 0, sizeof(*targets));
     targets->segment = segment;
+    targets->class = class;
     targets->secrets_path = secrets_path;
     /* Rounded up to whole blocks: the list is filled by blocks. */
     targets->limit = (limit + TARGETS_PER_BLOCK - 1) / TARGETS_PER_BLOCK * TARGETS_PER_BLOCK;
@@ -96,6 +100,53 @@ void targets_close(struct targets *targets)
     memset(targets, 0, sizeof(*targets));
 }
 
+static void wipe(void *what, size_t size)
+{
+    volatile unsigned char *byte = what; /* volatile, or the compiler leaves it out */
+
+    for (size_t i = 0; i < size; i++)
+        byte[i] = 0;
+}
+
+/* ---- several checks of one endpoint ---- */
+
+/* A check that has not come to a result for long says nothing. */
+static bool is_fresh(const struct target *target, uint64_t now_ns)
+{
+    uint64_t lasts_ns = verdict_lasts_ns(&target->schedule.rules);
+
+    return now_ns <= target->decided_ns || now_ns - target->decided_ns <= lasts_ns;
+}
+
+enum health member_health(const struct targets *targets, const struct member *member,
+                          uint64_t now_ns)
+{
+    enum health parts[EXPRESSION_MAX + 1];
+
+    for (unsigned i = 0; i < member->list.count; i++) {
+        const struct target *target = targets->members[member->first + i].target;
+
+        parts[i] = is_fresh(target, now_ns) ? (enum health)target->verdict.health : HEALTH_UNKNOWN;
+    }
+    return checklist_health(&member->list, parts);
+}
+
+bool member_gate(const struct targets *targets, const struct member *member,
+                 enum check_cause *cause, uint64_t now_ns)
+{
+    enum health parts[EXPRESSION_MAX + 1];
+
+    *cause = CHECK_FINE;
+    for (unsigned i = 0; i < member->list.count; i++) {
+        const struct target *target = targets->members[member->first + i].target;
+
+        parts[i] = is_fresh(target, now_ns) && target->passed ? HEALTH_HEALTHY : HEALTH_UNHEALTHY;
+        if (!target->passed && target->verdict.cause != CHECK_FINE)
+            *cause = (enum check_cause)target->verdict.cause;
+    }
+    return checklist_health(&member->list, parts) == HEALTH_HEALTHY;
+}
+
 /* ---- building the set ---- */
 
 bool targets_outdated(const struct targets *targets, bool look_at_secrets)
@@ -112,42 +163,22 @@ bool targets_outdated(const struct targets *targets, bool look_at_secrets)
     return now.inode != targets->secrets.inode || now.mtime_ns != targets->secrets.mtime_ns;
 }
 
-static void describe(const struct endpoint_settings *endpoint, int secrets,
-                     struct probe_target *out)
-{
-    struct secret secret;
-
-    memset(out, 0, sizeof(*out)); /* padding included: they are compared as bytes */
-    out->address_count =
-        endpoint->address_count < ADDRESSES_MAX ? endpoint->address_count : ADDRESSES_MAX;
-    for (uint32_t i = 0; i < out->address_count; i++)
-        out->addresses[i] = endpoint->addresses[i];
-    out->kind =
-        endpoint->health.probe <= PROBE_ECHO ? (enum probe_kind)endpoint->health.probe : PROBE_PING;
-    if (secrets < 0 || !secrets_read(secrets, endpoint->slot, endpoint->generation, &secret))
-        return;
-    memcpy(out->username, secret.username, sizeof(out->username));
-    memcpy(out->password, secret.password, sizeof(out->password));
-}
-
-static bool is_same(const struct target *target, const struct probe_target *what, uint64_t hash,
-                    const struct health_rules *rules)
+static bool is_same(const struct target *target, const struct described *wanted, uint64_t hash)
 {
     return target->in_use && target->hash == hash &&
-           memcmp(&target->what, what, sizeof(*what)) == 0 &&
-           memcmp(&target->schedule.rules, rules, sizeof(*rules)) == 0;
+           memcmp(&target->what, &wanted->target, sizeof(wanted->target)) == 0 &&
+           memcmp(&target->schedule.rules, &wanted->rules, sizeof(wanted->rules)) == 0;
 }
 
 /* The target that does this already, else a free one; NULL: out of memory. */
-static struct target *find(struct targets *targets, const struct probe_target *what, uint64_t hash,
-                           const struct health_rules *rules)
+static struct target *find(struct targets *targets, const struct described *wanted, uint64_t hash)
 {
     struct target *spare = NULL;
 
     for (uint32_t i = 0; i < targets->count; i++) {
         struct target *target = targets->list[i];
 
-        if (is_same(target, what, hash, rules))
+        if (is_same(target, wanted, hash))
             return target;
         if (!target->in_use && !spare)
             spare = target;
@@ -176,88 +207,150 @@ static uint64_t first_check_ns(const struct endpoint_live *live, const struct he
     return next_ns;
 }
 
-/* Values that the configuration would refuse must not hurt the host either. */
-static struct health_rules sane(struct health_rules rules)
+static void begin(struct target *target, const struct described *wanted, uint64_t hash,
+                  const struct endpoint_live *live, uint64_t now_ns)
 {
-    if (rules.probes < 1 || rules.probes > PROBES_IN_FLIGHT)
-        rules.probes = 1;
-    return rules;
+    struct verdict known = verdict_unpack(load_relaxed(&live->health));
+
+    target->what = wanted->target;
+    target->hash = hash;
+    target->in_use = true;
+    /* What the prober before found out together goes for each of them until it is known better. */
+    target->verdict = (struct verdict){.health = known.health};
+    target->decided_ns = load_relaxed(&live->checked_ns);
+    target->passed = false;
+    probe_init(target->probe, &target->what);
+    schedule_init(&target->schedule, &wanted->rules, first_check_ns(live, &wanted->rules, now_ns));
 }
 
-static int add_member(struct targets *targets, const struct service_view *service, uint32_t index,
-                      int secrets, uint64_t now_ns)
+/* Where the set is built, and of what. */
+struct building {
+    struct targets *targets;
+    const struct bank_view *view;
+    int secrets;
+    uint64_t now_ns;
+    struct described described; /* large: one for all */
+};
+
+static int add_member(struct building *building, const struct service_view *service,
+                      const struct member *as, const struct endpoint_settings *endpoint,
+                      unsigned check)
 {
-    struct endpoint_settings endpoint;
-    struct health_rules rules;
+    struct targets *targets = building->targets;
     struct member *member = &targets->members[targets->member_count];
-    struct probe_target what;
+    struct endpoint_live *live = service->endpoint_live[as->index];
+    const struct described *wanted = &building->described;
     struct target *target;
     uint64_t hash;
 
     if (targets->member_count == targets->limit)
         return -EAGAIN; /* more than the segment has room for: a mix */
-    if (!service_endpoint(service, index, &endpoint))
+    if (!describe_check(building->view, service, as->index, endpoint, as->list.checks[check],
+                        building->secrets, &building->described))
         return -EAGAIN;
-    rules = sane(endpoint.health);
-    describe(&endpoint, secrets, &what);
-    hash = hash_bytes(&what, sizeof(what));
-    target = find(targets, &what, hash, &rules);
+    hash = hash_bytes(&wanted->target, sizeof(wanted->target));
+    target = find(targets, wanted, hash);
     if (!target)
         return -ENOMEM;
-    if (!target->in_use) {
-        target->what = what;
-        target->hash = hash;
-        target->in_use = true;
-        probe_init(target->probe, &target->what);
-        schedule_init(&target->schedule, &rules,
-                      first_check_ns(service->endpoint_live[index], &rules, now_ns));
-    } else if (is_unknown(service->endpoint_live[index])) {
-        schedule_hurry(&target->schedule, now_ns);
-    }
-    *member = (struct member){
-        .service = service->index,
-        .index = index,
-        .next = target->first_member,
-        .live = service->endpoint_live[index],
-    };
+    if (!target->in_use)
+        begin(target, wanted, hash, live, building->now_ns);
+    else if (is_unknown(live))
+        schedule_hurry(&target->schedule, building->now_ns);
+    *member = *as;
+    member->target = target;
+    member->next = target->first_member;
     target->first_member = ++targets->member_count;
     return 0;
 }
 
-static int add_members(struct targets *targets, const struct bank_view *view, int secrets,
-                       uint64_t now_ns)
+/* Whether this process can make all of them: some would not tell how the endpoint is. */
+static int can_all(struct building *building, const struct service_view *service, uint32_t index,
+                   const struct endpoint_settings *endpoint, const struct checklist *list,
+                   bool *can)
 {
+    *can = true;
+    for (unsigned i = 0; i < list->count && *can; i++) {
+        if (!describe_check(building->view, service, index, endpoint, list->checks[i],
+                            building->secrets, &building->described))
+            return -EAGAIN;
+        *can = probe_can(&building->described.target);
+    }
+    return 0;
+}
+
+static int add_checks(struct building *building, const struct service_view *service, uint32_t index,
+                      const struct endpoint_settings *endpoint, struct checklist list, bool gate)
+{
+    struct member as = {
+        .service = service->index,
+        .index = index,
+        .first = building->targets->member_count,
+        .gate = gate,
+        .list = list,
+        .live = service->endpoint_live[index],
+    };
+    bool can;
+    int error = can_all(building, service, index, endpoint, &list, &can);
+
+    for (unsigned i = 0; can && i < list.count && !error; i++)
+        error = add_member(building, service, &as, endpoint, i);
+    return error;
+}
+
+static int add_endpoint(struct building *building, const struct service_view *service,
+                        uint32_t index)
+{
+    struct checklist gate = checklist_of_gate(&service->settings.failover.gate);
+    struct endpoint_settings endpoint;
+    int error = 0;
+
+    if (!service_endpoint(service, index, &endpoint))
+        return -EAGAIN;
+    if (endpoint.health_lasts_ns != 0)
+        error = add_checks(building, service, index, &endpoint,
+                           checklist_of_health(&endpoint.health), false);
+    if (!error)
+        error = add_checks(building, service, index, &endpoint, gate, true);
+    return error;
+}
+
+static int add_members(struct building *building)
+{
+    struct targets *targets = building->targets;
     struct service_view service;
     int error = 0;
 
     targets->member_count = 0;
     for (uint32_t i = 0; i < targets->count; i++)
         targets->list[i]->first_member = 0;
-    for (uint32_t s = 0; s < view->service_count; s++) {
-        if (!service_read(view, s, &service))
+    if (targets->class == LEASE_THREAD && bank_monitor(building->view) == MONITOR_PROCESS)
+        return bank_valid(building->view) ? 0 : -EAGAIN;
+    for (uint32_t s = 0; s < building->view->service_count; s++) {
+        if (!service_read(building->view, s, &service))
             return -EAGAIN;
         for (uint32_t e = 0; e < service.count && !error; e++)
-            if (service.endpoints[e].health_lasts_ns != 0)
-                error = add_member(targets, &service, e, secrets, now_ns);
+            error = add_endpoint(building, &service, e);
         if (error)
             return error;
     }
-    return bank_valid(view) ? 0 : -EAGAIN;
+    return bank_valid(building->view) ? 0 : -EAGAIN;
 }
 
 int targets_build(struct targets *targets, uint64_t now_ns)
 {
     struct secrets_stamp stamp = secrets_stamp(targets->secrets_path);
     struct bank_view view;
-    int secrets, error;
+    struct building building = {.targets = targets, .view = &view, .now_ns = now_ns};
+    int error;
 
     targets->built = false;
     if (!bank_open(targets->segment, &view))
         return -EAGAIN;
-    secrets = secrets_open(targets->secrets_path);
-    error = add_members(targets, &view, secrets, now_ns);
-    if (secrets >= 0)
-        close(secrets);
+    building.secrets = secrets_open(targets->secrets_path);
+    error = add_members(&building);
+    if (building.secrets >= 0)
+        close(building.secrets);
+    wipe(&building.described, sizeof(building.described)); /* there may be a password in it */
     if (error)
         return error;
     for (uint32_t i = 0; i < targets->count; i++)

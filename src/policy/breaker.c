@@ -180,15 +180,18 @@ static enum breaker_cause record_closed(struct breaker *breaker, const struct br
                                         bool slow, uint64_t now_ns)
 {
     struct window_counts counts;
+    bool trouble = window_add(breaker, rules, generation, failed, slow, now_ns);
     uint32_t streak = 0;
 
-    window_add(breaker, rules, generation, failed, slow, now_ns);
     if (failed || outcome == OUTCOME_OK)
         streak = streak_record(breaker, generation, outcome);
     if (outcome == OUTCOME_REFUSED && rules->refused > 0 && streak >= rules->refused)
         return CAUSE_REFUSED;
     if (outcome == OUTCOME_TIMEOUT && rules->timeouts > 0 && streak >= rules->timeouts)
         return CAUSE_TIMEOUTS;
+    /* No rate is reached by none: what most calls end with. */
+    if (!trouble)
+        return CAUSE_NONE;
 
     counts = window_sum(breaker, rules, generation, now_ns);
     if (counts.calls == 0 || counts.calls < rules->min_calls)

@@ -20,14 +20,25 @@
 enum health { HEALTH_UNKNOWN, HEALTH_HEALTHY, HEALTH_UNHEALTHY };
 enum admin { ADMIN_READY, ADMIN_DRAIN, ADMIN_MAINT };
 
+enum { RAMP_WHOLE = 1000 };
+
+/* Small: sixteen of them lie on the stack of whoever connects. */
 struct candidate {
-    uint64_t grace_until_ns; /* 0 = not in grace; holds back failback only */
-    uint32_t weight_milli;   /* 0..1000000 */
-    enum health health;
-    enum breaker_state breaker; /* as breaker_state() gives it: half-open means a trial is due */
-    enum admin admin;
+    uint64_t grace_until_ns;  /* 0 = not in grace; holds back failback only */
+    uint32_t weight_milli;    /* 0..1000000 */
+    union {                   /* what one strategy measures by */
+        uint32_t rank;        /* command: 1 is the program's first choice; 0 = it names another */
+        uint32_t latency_us;  /* latency: peak EWMA of the checks; 0 = not known */
+        uint32_t connections; /* least-connections: of this host, about */
+    };
+    uint16_t ramp; /* spreading strategies: the part it gets while it has just recovered, up to
+                      RAMP_WHOLE */
+    enum health health : 8;
+    enum breaker_state breaker : 8; /* as breaker_state() gives it: half-open: a trial is due */
+    enum admin admin : 8;
     bool same_zone;
-    bool held; /* the operator has switched to it: before all others while it is well */
+    bool gated; /* failback.probe does not hold: no failback to it, unless it is held */
+    bool held;  /* the operator has switched to it: before all others while it is well */
 };
 
 /* Why an endpoint gets no ordinary connection, for status and explain; NULL when it is eligible. */
@@ -47,6 +58,8 @@ enum choice_reason {
 struct choice_rules {
     enum strategy strategy;
     bool failback;
+    int challenger; /* latency: index of who has been faster for long enough, or -1 */
+    uint64_t turn;  /* spreading strategies: the number of this connection */
 };
 
 struct choice {
@@ -56,16 +69,41 @@ struct choice {
 };
 
 /*
- * priority: the one that the operator holds, then same zone first, then the highest weight; ties
- * keep `current`, then file order. A better endpoint replaces an eligible `current` only by
- * failback: rules allow it (of a held one they need not) and its grace is over. `current` is an
- * index or -1; one past the end is an endpoint that was removed. Without an eligible `current`,
- * those in grace are chosen only when there is no other. `trial`: the best half-open endpoint that
- * would, once closed, take over from the choice by failback (or the best half-open one when nothing
- * is eligible); never one in grace while something is eligible.
+ * The one that the operator holds, then same zone first, then by the strategy: the highest weight
+ * (priority), file order (first), the best rank (command), or nothing (latency); ties keep
+ * `current`, then the faster one (latency), then file order. A better endpoint replaces an eligible
+ * `current` only by failback: rules allow it and it is not gated (of a held one they need not, and
+ * it may be), and its grace is over.
+ * `current` is an index or -1; one past the end is an endpoint that was removed. Without an
+ * eligible `current`, those in grace are chosen only when there is no other. `trial`: the best
+ * half-open endpoint that would, once closed, take over from the choice by failback (or the best
+ * half-open one when nothing is eligible); never one in grace while something is eligible.
+ * Spreading strategies: spread.h, among those of the same zone first; no endpoint is `current`
+ * then.
  */
 struct choice choose(const struct choice_rules *rules, const struct candidate candidates[],
                      unsigned count, int current, uint64_t now_ns);
+
+/*
+ * No other endpoint is preferred to `index`, whatever their states, as long as the operator holds
+ * none: by zone, and weight or file order. False for strategies that also go by what changes.
+ */
+bool choose_unrivalled(enum strategy strategy, const struct candidate candidates[], unsigned count,
+                       unsigned index);
+
+/*
+ * latency: who is 25 % and 2 ms faster than `current`, and eligible, in no lesser zone and out of
+ * grace; the fastest of these, or -1. Who stays that for LATENCY_PROOF_NS is the challenger.
+ */
+int choose_faster(const struct candidate candidates[], unsigned count, int current,
+                  uint64_t now_ns);
+#define LATENCY_PROOF_NS UINT64_C(5000000000)
+
+/*
+ * True: choose() would keep `current` and send no trial, and that without a look at the others,
+ * because `current` is unrivalled. The state of nearly every host at nearly every time.
+ */
+bool choose_keeps(const struct candidate *current);
 
 /*
  * The next endpoint to try inside one call, `tried` being the bit set of those that failed already:

@@ -16,7 +16,9 @@ enum {
     ENDPOINTS_MAX = 16, /* per service */
     MATCHES_MAX = 32,   /* per service */
     ADDRESSES_MAX = 8,  /* per endpoint */
-    NAME_TEXT = 48,     /* names of services, endpoints and zones, with their NUL */
+    NAME_TEXT = 48,     /* names of services, endpoints, checks and zones, with their NUL */
+    CHECKS_MAX = 64,    /* check blocks of a file */
+    EXPRESSION_MAX = 8, /* checks in one all(…), any(…) or majority(…) */
 };
 
 enum strategy {
@@ -72,12 +74,25 @@ struct retry_rules {
     uint32_t errors;           /* OUTCOME_BIT set */
 };
 
+enum probe_policy { PROBES_ALL, PROBES_ANY, PROBES_MAJORITY };
+
+/* Some checks, and how many of them must hold. */
+struct expression {
+    uint8_t op;                     /* enum probe_policy */
+    uint8_t count;                  /* 0: there is none */
+    uint8_t checks[EXPRESSION_MAX]; /* an index of check blocks, or CHECK_BUILT_IN | probe_kind */
+    uint8_t spare[6];
+};
+enum { CHECK_BUILT_IN = 0x80 };
+
 struct failover_rules {
     SHARED64 uint64_t failback_check_ns;
     SHARED64 uint64_t grace_ns;
     SHARED64 uint64_t spread_ns;
-    uint8_t failback; /* 0: stay where the last failover led */
-    uint8_t existing; /* enum existing */
+    SHARED64 uint64_t gate_lasts_ns; /* how long a result of `gate` counts; set by publishing */
+    struct expression gate;          /* failback.probe */
+    uint8_t failback;                /* 0: stay where the last failover led */
+    uint8_t existing;                /* enum existing */
     uint8_t close_connections;
     uint8_t spare[5];
 };
@@ -91,20 +106,32 @@ struct health_rules {
     uint32_t rise;   /* 1..255 */
     uint32_t probes; /* 1..16 */
     uint32_t jitter; /* hundredths of a percent of the interval */
+    struct expression probe;
     uint8_t enabled;
-    uint8_t probe;  /* enum probe_kind */
     uint8_t policy; /* enum probe_policy */
     uint8_t role;   /* enum role_wanted */
-    uint8_t spare[4];
+    uint8_t spare[5];
 };
-enum probe_kind { PROBE_TCP, PROBE_PING, PROBE_ECHO };
-enum probe_policy { PROBES_ALL, PROBES_ANY, PROBES_MAJORITY };
+/* What a check asks. The first three need no block; from PROBE_HTTP on only the program can. */
+enum probe_kind {
+    PROBE_TCP,
+    PROBE_PING,
+    PROBE_ECHO,
+    PROBE_ROLE,
+    PROBE_COMMAND,
+    PROBE_KEY,
+    PROBE_WRITE,
+    PROBE_HTTP,
+    PROBE_LAG,
+    PROBE_EXEC,
+    PROBE_KINDS,
+};
 enum role_wanted { ROLE_ANY, ROLE_MASTER, ROLE_REPLICA };
 
 _Static_assert(sizeof(struct breaker_rules) == 80, "same in every process");
 _Static_assert(sizeof(struct connect_rules) == 40, "same in every process");
 _Static_assert(sizeof(struct retry_rules) == 24, "same in every process");
-_Static_assert(sizeof(struct failover_rules) == 32, "same in every process");
-_Static_assert(sizeof(struct health_rules) == 56, "same in every process");
+_Static_assert(sizeof(struct failover_rules) == 56, "same in every process");
+_Static_assert(sizeof(struct health_rules) == 72, "same in every process");
 
 #endif

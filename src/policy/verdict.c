@@ -54,6 +54,112 @@ const char *check_cause_text(enum check_cause cause)
         return "user lacks the permission";
     case CHECK_NO_ADDRESS:
         return "its name has no address";
+    case CHECK_MISCONF:
+        return "refuses writes: it cannot save to disk";
+    case CHECK_READONLY:
+        return "refuses writes: read only";
+    case CHECK_OOM:
+        return "refuses writes: out of memory";
+    case CHECK_NOREPLICAS:
+        return "refuses writes: too few replicas";
+    case CHECK_IS_REPLICA:
+        return "is a replica, a master is wanted";
+    case CHECK_IS_MASTER:
+        return "is a master, a replica is wanted";
+    case CHECK_IS_SENTINEL:
+        return "is a Sentinel";
+    case CHECK_LINK_DOWN:
+        return "replica whose link to its master is down";
+    case CHECK_UNEXPECTED:
+        return "not the expected answer";
+    case CHECK_NO_KEY:
+        return "the key is not there";
+    case CHECK_OTHER_VALUE:
+        return "the key has another value";
+    case CHECK_NOT_STORED:
+        return "what was written cannot be read back";
+    case CHECK_NEEDS_PROGRAM:
+        return "needs `redisteer monitor`, which does not run";
+    case CHECK_TLS_EXPIRED:
+        return "TLS: the server's certificate has expired";
+    case CHECK_TLS_NOT_YET:
+        return "TLS: the server's certificate is not valid yet";
+    case CHECK_TLS_NAME:
+        return "TLS: the server's certificate is for another name";
+    case CHECK_TLS_UNKNOWN_CA:
+        return "TLS: the server's certificate is of an unknown CA";
+    case CHECK_TLS_REVOKED:
+        return "TLS: the server's certificate is revoked";
+    case CHECK_TLS_CERTIFICATE:
+        return "TLS: the server's certificate is not acceptable";
+    case CHECK_TLS_CLIENT_MISSING:
+        return "TLS: the server wants a client certificate";
+    case CHECK_TLS_CLIENT_REFUSED:
+        return "TLS: the server refuses our client certificate";
+    case CHECK_TLS_PLAIN:
+        return "does not speak TLS";
+    case CHECK_TLS_HANDSHAKE:
+        return "TLS: the handshake failed";
+    case CHECK_TLS_TIMEOUT:
+        return "TLS: no handshake in time";
+    case CHECK_TLS_VERSION:
+        return "TLS: no version or cipher in common";
+    case CHECK_TLS_CA_FILE:
+        return "TLS: the ca file cannot be used";
+    case CHECK_TLS_CERT_FILE:
+        return "TLS: the cert or key file cannot be used";
+    case CHECK_EXEC_UNHEALTHY:
+        return "the program says: not healthy";
+    case CHECK_EXEC_UNKNOWN:
+        return "the program could not tell";
+    case CHECK_EXEC_SIGNAL:
+        return "the program was ended by a signal";
+    case CHECK_EXEC_TIMEOUT:
+        return "the program took too long and was ended";
+    case CHECK_EXEC_START:
+        return "the program cannot be started";
+    case CHECK_EXEC_OUTPUT:
+        return "the program said too much and was ended";
+    case CHECK_HTTP_STATUS:
+        return "HTTP: not the expected status";
+    case CHECK_HTTP_BODY:
+        return "HTTP: the expected text is not in the body";
+    case CHECK_HTTP_LONG:
+        return "HTTP: the body is over 64 KiB";
+    case CHECK_HTTP_RESOLVE:
+        return "HTTP: the host name has no address";
+    case CHECK_HTTP_PROTOCOL:
+        return "HTTP: not an HTTP answer";
+    case CHECK_HTTP_AUTH:
+        return "HTTP: user name or password are refused";
+    case CHECK_HTTP_REFUSED:
+        return "HTTP: connection refused";
+    case CHECK_HTTP_TIMEOUT:
+        return "HTTP: no answer in time";
+    case CHECK_HTTP_CONNECTION:
+        return "HTTP: the connection failed";
+    case CHECK_LAG_JSON:
+        return "lag: the answer is not what the REST API documents";
+    case CHECK_LAG_NO_DATABASE:
+        return "lag: the cluster has no database at this host and port";
+    case CHECK_LAG_NO_QUORUM:
+        return "lag: no quorum";
+    case CHECK_LAG_NOT_FOUND:
+        return "lag: the cluster does not know the database any more";
+    case CHECK_LAG_UNAVAILABLE:
+        return "lag: the database is unavailable";
+    case CHECK_LAG_SHARD:
+        return "lag: a shard is unreachable";
+    case CHECK_LAG_PORT:
+        return "lag: the database's port is not bound";
+    case CHECK_LAG_SHARD_PORT:
+        return "lag: a shard is unreachable and the port is not bound";
+    case CHECK_LAG_ENDPOINT:
+        return "lag: the endpoint is unavailable";
+    case CHECK_LAG_BEHIND:
+        return "lag: too far behind, or unavailable";
+    case CHECK_LAG_SCHEMA:
+        return "lag: the cluster calls the question malformed";
     case CHECK_CAUSES:
         break;
     }

@@ -1,9 +1,9 @@
 /*
  * verdict: from single checks to a verdict on an endpoint's health. Pure and [hook].
  *
- * `fall` failed checks in a row make it UNHEALTHY, `rise` passed ones HEALTHY; from UNKNOWN the first
- * check decides. A check that is void (the prober was not running, this host's own trouble) never
- * comes here.
+ * `fall` failed checks in a row make it UNHEALTHY, `rise` passed ones HEALTHY; from UNKNOWN the
+ * first check decides. A check that is void (the prober was not running, this host's own trouble)
+ * never comes here.
  */
 #ifndef POLICY_VERDICT_H
 #define POLICY_VERDICT_H
@@ -21,22 +21,76 @@ enum check_cause {
     CHECK_TIMEOUT,
     CHECK_RESET,
     CHECK_UNREACHABLE,
-    CHECK_CLOSED,        /* the server hung up before it answered */
+    CHECK_CLOSED, /* the server hung up before it answered */
     CHECK_LOADING,
     CHECK_MASTERDOWN,
     CHECK_CLUSTERDOWN,
     CHECK_BUSY,
     CHECK_MAX_CLIENTS,
-    CHECK_ERROR_REPLY,   /* any other error reply */
-    CHECK_WRONG_REPLY,   /* RESP, but not the answer to what was asked */
-    CHECK_NOT_REDIS,     /* not RESP */
-    CHECK_HTTP,          /* not RESP: looks like HTTP */
-    CHECK_TLS,           /* not RESP: looks like TLS */
-    CHECK_TOO_LONG,      /* a reply over 64 KiB */
-    CHECK_NOAUTH,        /* passed: it wants a password and none is configured */
-    CHECK_WRONGPASS,     /* passed: the password is wrong */
-    CHECK_NOPERM,        /* passed: the user may not do this */
-    CHECK_NO_ADDRESS,    /* failed: its name has no address */
+    CHECK_ERROR_REPLY, /* any other error reply */
+    CHECK_WRONG_REPLY, /* RESP, but not the answer to what was asked */
+    CHECK_NOT_REDIS,   /* not RESP */
+    CHECK_HTTP,        /* not RESP: looks like HTTP */
+    CHECK_TLS,         /* not RESP: looks like TLS */
+    CHECK_TOO_LONG,    /* a reply over 64 KiB */
+    CHECK_NOAUTH,      /* passed: it wants a password and none is configured */
+    CHECK_WRONGPASS,   /* passed: the password is wrong */
+    CHECK_NOPERM,      /* passed: the user may not do this */
+    CHECK_NO_ADDRESS,  /* failed: its name has no address */
+    /* What they mean is what check_cause_text() says. */
+    CHECK_MISCONF,
+    CHECK_READONLY,
+    CHECK_OOM,
+    CHECK_NOREPLICAS,
+    CHECK_IS_REPLICA,
+    CHECK_IS_MASTER,
+    CHECK_IS_SENTINEL,
+    CHECK_LINK_DOWN,
+    CHECK_UNEXPECTED,
+    CHECK_NO_KEY,
+    CHECK_OTHER_VALUE,
+    CHECK_NOT_STORED,
+    CHECK_NEEDS_PROGRAM,
+    CHECK_TLS_EXPIRED,
+    CHECK_TLS_NOT_YET,
+    CHECK_TLS_NAME,
+    CHECK_TLS_UNKNOWN_CA,
+    CHECK_TLS_REVOKED,
+    CHECK_TLS_CERTIFICATE,
+    CHECK_TLS_CLIENT_MISSING,
+    CHECK_TLS_CLIENT_REFUSED,
+    CHECK_TLS_PLAIN,
+    CHECK_TLS_HANDSHAKE,
+    CHECK_TLS_TIMEOUT,
+    CHECK_TLS_VERSION,
+    CHECK_TLS_CA_FILE,
+    CHECK_TLS_CERT_FILE,
+    CHECK_EXEC_UNHEALTHY,
+    CHECK_EXEC_UNKNOWN,
+    CHECK_EXEC_SIGNAL,
+    CHECK_EXEC_TIMEOUT,
+    CHECK_EXEC_START,
+    CHECK_EXEC_OUTPUT,
+    CHECK_HTTP_STATUS,
+    CHECK_HTTP_BODY,
+    CHECK_HTTP_LONG,
+    CHECK_HTTP_RESOLVE,
+    CHECK_HTTP_PROTOCOL,
+    CHECK_HTTP_AUTH,
+    CHECK_HTTP_REFUSED,
+    CHECK_HTTP_TIMEOUT,
+    CHECK_HTTP_CONNECTION,
+    CHECK_LAG_JSON,
+    CHECK_LAG_NO_DATABASE,
+    CHECK_LAG_NO_QUORUM,
+    CHECK_LAG_NOT_FOUND,
+    CHECK_LAG_UNAVAILABLE,
+    CHECK_LAG_SHARD,
+    CHECK_LAG_PORT,
+    CHECK_LAG_SHARD_PORT,
+    CHECK_LAG_ENDPOINT,
+    CHECK_LAG_BEHIND,
+    CHECK_LAG_SCHEMA,
     CHECK_CAUSES,
 };
 
@@ -69,8 +123,9 @@ int verdict_of_probes(const struct health_rules *rules, unsigned passed, unsigne
 uint64_t verdict_next_check_ns(const struct health_rules *rules, bool passed, uint32_t random);
 
 /*
- * How long a verdict is believed without another check: three intervals and the time of an answer, but
- * never before a silent prober's successor has had the time to check. 0: the rules ask for no checks.
+ * How long a verdict is believed without another check: three intervals and the time of an answer,
+ * but never before a silent prober's successor has had the time to check. 0: the rules ask for no
+ * checks.
  */
 uint64_t verdict_lasts_ns(const struct health_rules *rules);
 

@@ -12,20 +12,23 @@
  */
 #include "policy/window.h"
 
-enum { TENTHS = 10, TALLIES = 3 };
+enum { TENTHS = 10, TALLIES = 3, TROUBLE = TENTHS * TALLIES };
 
 /*
  * Time window: three words for each tenth, at (tick % 10), the tick being the time in tenths.
  *
  *     63        32 31       24 23        0
  *     | tick      | generation | count   |
+ *
+ * And one in the same form, its count always 1: when the last failure or slow call was, so that a
+ * window without any is known without a sum.
  */
 enum tally { TALLY_CALLS, TALLY_FAILURES, TALLY_SLOW };
 enum { COUNT_BITS = 24, TICK_SHIFT = 32 };
 #define COUNT_MASK ((UINT64_C(1) << COUNT_BITS) - 1)
 
 _Static_assert(COUNT_BITS + 8 == TICK_SHIFT, "the generation fills the gap");
-_Static_assert(TENTHS *TALLIES <= BREAKER_WINDOW_WORDS, "a time window fits");
+_Static_assert(TENTHS *TALLIES + 1 <= BREAKER_WINDOW_WORDS, "a time window fits");
 
 /*
  * Count window: a bit per call in each of two bitmaps, a ring. `calls` says how it is used.
@@ -66,7 +69,30 @@ static void tally_up(atomic_u64 *word, uint64_t tick, uint8_t generation)
                                                     memory_order_relaxed));
 }
 
-static void add_to_tenths(struct breaker *breaker, uint64_t tick, uint8_t generation, bool failed,
+/* Is the word of this generation, and of one of the last ten ticks? */
+static bool is_current(uint64_t word, uint64_t tick, uint8_t generation)
+{
+    return (uint32_t)tick - (uint32_t)(word >> TICK_SHIFT) < TENTHS &&
+           (uint8_t)(word >> COUNT_BITS) == generation;
+}
+
+/*
+ * Before the tallies, so that of two calls that are recorded at once the later sees the other's
+ * trouble. Where a processor shows the two in another order, the next call sees it.
+ */
+static void note_trouble(atomic_u64 *word, uint64_t tick, uint8_t generation)
+{
+    uint64_t now = (uint64_t)(uint32_t)tick << TICK_SHIFT | (uint64_t)generation << COUNT_BITS | 1;
+    uint64_t seen = load_relaxed(word);
+
+    while (seen != now &&
+           !atomic_compare_exchange_weak_explicit(word, &seen, now, memory_order_relaxed,
+                                                  memory_order_relaxed))
+        ;
+}
+
+/* True: there is trouble. */
+static bool add_to_tenths(struct breaker *breaker, uint64_t tick, uint8_t generation, bool failed,
                           bool slow)
 {
     atomic_u64 *tallies = &breaker->window[tick % TENTHS * TALLIES];
@@ -74,27 +100,26 @@ static void add_to_tenths(struct breaker *breaker, uint64_t tick, uint8_t genera
     /* A count window that comes back after a reload must not find its bits among these words. */
     if (load_relaxed(&breaker->calls) != 0)
         store_relaxed(&breaker->calls, 0);
+    if (failed || slow)
+        note_trouble(&breaker->window[TROUBLE], tick, generation);
     tally_up(&tallies[TALLY_CALLS], tick, generation);
     if (failed)
         tally_up(&tallies[TALLY_FAILURES], tick, generation);
     if (slow)
         tally_up(&tallies[TALLY_SLOW], tick, generation);
+    return is_current(load_relaxed(&breaker->window[TROUBLE]), tick, generation);
 }
 
 static uint32_t sum_of_tenths(const struct breaker *breaker, uint64_t tick, uint8_t generation,
                               enum tally tally)
 {
     const atomic_u64 *word = &breaker->window[tally];
-    uint32_t newest = (uint32_t)tick, sum = 0;
+    uint32_t sum = 0;
 
     for (unsigned i = 0; i < TENTHS; i++, word += TALLIES) {
         uint64_t value = load_relaxed(word);
 
-        /* Most endpoints never failed and were never slow. */
-        if (value == 0)
-            continue;
-        if (newest - (uint32_t)(value >> TICK_SHIFT) < TENTHS &&
-            (uint8_t)(value >> COUNT_BITS) == generation)
+        if (is_current(value, tick, generation))
             sum += value & COUNT_MASK;
     }
     return sum;
@@ -171,13 +196,13 @@ static uint32_t count_bits(const atomic_u64 *bitmap, unsigned bits)
     return count;
 }
 
-void window_add(struct breaker *breaker, const struct breaker_rules *rules, uint8_t generation,
+bool window_add(struct breaker *breaker, const struct breaker_rules *rules, uint8_t generation,
                 bool failed, bool slow, uint64_t now_ns)
 {
     if (rules->window_ns)
-        add_to_tenths(breaker, tick_of(rules, now_ns), generation, failed, slow);
-    else
-        add_to_ring(breaker, ring_size(rules), generation, failed, slow);
+        return add_to_tenths(breaker, tick_of(rules, now_ns), generation, failed, slow);
+    add_to_ring(breaker, ring_size(rules), generation, failed, slow);
+    return true;
 }
 
 struct window_counts window_sum(const struct breaker *breaker, const struct breaker_rules *rules,

@@ -16,8 +16,11 @@ struct window_counts {
     uint32_t slow;
 };
 
-/* Adds one call at `now`. */
-void window_add(struct breaker *breaker, const struct breaker_rules *rules, uint8_t generation,
+/*
+ * Adds one call at `now`. False: the window holds neither a failure nor a slow call, whatever else,
+ * so that nearly every call ends with this. True: window_sum() knows more.
+ */
+bool window_add(struct breaker *breaker, const struct breaker_rules *rules, uint8_t generation,
                 bool failed, bool slow, uint64_t now_ns);
 
 /* What the window holds at `now`. Concurrent adds may or may not be seen. */

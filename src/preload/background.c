@@ -24,6 +24,7 @@ enum {
         96 * 1024, /* below the first frame; less is left by a host with much static TLS */
     GUARD_PAGE = 4096,
     RETRY_S = 10,
+    LOOK_MS = 100, /* a tenth of the lease: a vacant post is seen soon enough */
 };
 
 #ifndef CLOSE_RANGE_UNSHARE
@@ -42,6 +43,7 @@ struct thread {
 static struct thread guard = {.run = guard_run, .name = "guard"};
 static struct thread prober = {.run = prober_run, .name = "prober"};
 static atomic_u64 next_try_ns;
+atomic_u64 background_next_look_ns;
 
 static void *enter(void *argument)
 {
@@ -131,31 +133,43 @@ static bool is_there(const struct thread *thread)
     return atomic_load_explicit(&thread->state, memory_order_relaxed) != NONE;
 }
 
-/* A dedicated monitor may be the only one that is to check (monitor = process | external). */
+/* A monitor that others start may be the only one that is to check (monitor = external). */
 static bool may_probe(const struct segment *segment)
 {
     struct bank_view view;
 
     return segment->writable && bank_open(segment, &view) &&
-           bank_monitor(&view) <= MONITOR_THREAD && bank_valid(&view);
+           bank_monitor(&view) <= MONITOR_PROCESS && bank_valid(&view);
 }
 
-void background_needed(const struct segment *segment, enum shim_caller caller, uint64_t now_ns)
+/* True when both are there, as far as they are needed. */
+static bool look(const struct segment *segment, enum shim_caller caller, uint64_t now_ns)
 {
     bool wanted = lease_wanted(segment, now_ns) && may_probe(segment);
-    int saved = errno;
     sigset_t blocked;
 
     if (is_there(&guard) && (!wanted || is_there(&prober))) {
         if (wanted)
             prober_kick();
-    } else if (clock_coarse_ns() >= load_relaxed(&next_try_ns) && process_is_ours() &&
-               sigprocmask(SIG_BLOCK, NULL, &blocked) == 0 &&
-               process_may_spawn(caller == CALLER_RESOLVER, &blocked)) {
-        start_once(&guard);
-        if (wanted)
-            start_once(&prober);
+        return true;
     }
+    if (clock_coarse_ns() < load_relaxed(&next_try_ns) || !process_is_ours() ||
+        sigprocmask(SIG_BLOCK, NULL, &blocked) != 0 ||
+        !process_may_spawn(caller == CALLER_RESOLVER, &blocked))
+        return false;
+    start_once(&guard);
+    if (wanted)
+        start_once(&prober);
+    return true;
+}
+
+void background_look(const struct segment *segment, enum shim_caller caller, uint64_t now_ns)
+{
+    int saved = errno;
+
+    /* Where this call may start no thread, the next one may. */
+    if (look(segment, caller, now_ns))
+        store_relaxed(&background_next_look_ns, now_ns + LOOK_MS * NS_PER_MS);
     errno = saved;
 }
 
@@ -165,6 +179,8 @@ void background_forget(void)
 
     atomic_compare_exchange_strong_explicit(&guard.state, &running, NONE, memory_order_relaxed,
                                             memory_order_relaxed);
+    guard_forget();
+    store_relaxed(&background_next_look_ns, 0);
     running = RUNNING;
     atomic_compare_exchange_strong_explicit(&prober.state, &running, NONE, memory_order_relaxed,
                                             memory_order_relaxed);

@@ -14,16 +14,29 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/shared.h"
 #include "preload/shim.h"
 
 /*
- * [hook] A connection was steered, or a look-up answered: starts the guard, and the prober when the
- * host has none or no deputy. A few loads when both are there. Starts nothing in a signal handler
- * (any blocked signal that has a handler; SIGQUIT apart), in a vfork child, where the last attempt
- * failed less than 10 s ago, or where programs of their own seccomp filter must fear new system
- * calls.
+ * [hook] Starts the guard, and the prober when the host has none or no deputy, or tells a prober
+ * that stands aside. Starts nothing in a signal handler (any blocked signal that has a handler;
+ * SIGQUIT apart), in a vfork child, where the last attempt failed less than 10 s ago, or where
+ * programs of their own seccomp filter must fear new system calls.
  */
-void background_needed(const struct segment *segment, enum shim_caller caller, uint64_t now_ns);
+void background_look(const struct segment *segment, enum shim_caller caller, uint64_t now_ns);
+
+extern atomic_u64 background_next_look_ns; /* CLOCK_BOOTTIME; written by background_look() */
+
+/*
+ * [hook] A connection was steered, or a look-up answered: background_look(), when the last one that
+ * found all well is 100 ms old. One load mostly.
+ */
+static inline void background_needed(const struct segment *segment, enum shim_caller caller,
+                                     uint64_t now_ns)
+{
+    if (now_ns >= load_relaxed(&background_next_look_ns))
+        background_look(segment, caller, now_ns);
+}
 
 /* In a forked child: the threads stayed behind. */
 void background_forget(void);

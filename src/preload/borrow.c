@@ -21,7 +21,8 @@ enum { MINIMUM_LEAST = 64, MINIMUM_MOST = 1000 };
 
 static int process = -1; /* pidfd of our own process, in the guard's table; -1: shared table */
 
-/* A seccomp filter (Docker's, say) refuses before the kernel looks at the numbers, which are no good. */
+/* A seccomp filter (Docker's, say) refuses before the kernel looks at the numbers, which are no
+ * good. */
 static bool may_getfd(void)
 {
     return syscall(SYS_pidfd_getfd, -1, -1, 0) < 0 && errno == EBADF;

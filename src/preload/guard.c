@@ -20,6 +20,7 @@
 #include "preload/leave.h"
 #include "preload/real.h"
 #include "preload/shim.h"
+#include "preload/socket.h"
 #include "preload/track.h"
 #include "state/bell.h"
 #include "state/checked.h"
@@ -46,6 +47,19 @@ static atomic_u32 kicks;
  */
 static _Atomic(bool) asleep;
 
+/* Relaxed: it makes no promise about other words. */
+static _Atomic(bool) watches;
+
+bool guard_watches(void)
+{
+    return atomic_load_explicit(&watches, memory_order_relaxed);
+}
+
+void guard_forget(void)
+{
+    atomic_store_explicit(&watches, false, memory_order_relaxed);
+}
+
 void guard_kick(void)
 {
     if (!atomic_load_explicit(&asleep, memory_order_seq_cst))
@@ -58,6 +72,7 @@ struct round {
     const struct segment *segment;
     struct leave *leave;
     uint64_t now_ns;
+    uint64_t next_ns;                 /* when an attempt's time is up; 0: none is under way */
     uint64_t due_ns;                  /* when the next socket comes of age; 0: none */
     unsigned next_sample;             /* place in the table, round robin */
     unsigned shut;                    /* sockets shut, not told yet */
@@ -84,12 +99,17 @@ static void shut(struct round *round, int duplicate, int fd, const struct tracke
 {
     const struct sockaddr unspecified = {.sa_family = AF_UNSPEC};
 
-    if (track_mark_shut(fd, tracked->cookie)) {
+    /* The hook has gone on to another endpoint with this socket: nothing that we know of it. */
+    if (!track_claim(fd, tracked))
+        return;
+    if (!tracked->shut) {
         shutdown(duplicate, SHUT_RD);
         round->shut++;
         round->second_look = true;
+        track_release(fd, tracked);
     } else {
         real_connect(duplicate, &unspecified, sizeof(unspecified));
+        track_release(fd, tracked);
         track_forget(fd, tracked->cookie);
     }
 }
@@ -150,7 +170,31 @@ static void hint(struct round *round, const struct leave_entry *entry)
 static bool age_has_come(const struct leave_entry *entry, const struct tracked *tracked,
                          uint64_t now_ns)
 {
-    return entry->max_age_ns && now_ns - tracked->started_ns >= entry->max_age_ns;
+    return entry->connect.max_age_ns && now_ns - tracked->started_ns >= entry->connect.max_age_ns;
+}
+
+/* What the hook would have set, had it been alone. Nothing that the program has set itself. */
+static void equip(int duplicate, int fd, const struct tracked *tracked,
+                  const struct leave_entry *entry)
+{
+    struct socket_options options = socket_prepare(duplicate, &entry->connect);
+
+    socket_bound(duplicate, options, entry->connect.user_timeout_ns);
+    track_mark_equipped(fd, tracked);
+}
+
+/* An attempt under way. Linux bounds SYNs by TCP_USER_TIMEOUT no shorter than their first timer,
+ * one second; and asking for less than that costs the hook two system calls. */
+static void bound(struct round *round, int duplicate, int fd, const struct tracked *tracked,
+                  const struct leave_entry *entry)
+{
+    uint64_t until_ns = tracked->started_ns + entry->connect.timeout_ns;
+
+    round->busy = true;
+    if (round->now_ns >= until_ns)
+        shut(round, duplicate, fd, tracked);
+    else if (round->next_ns == 0 || until_ns < round->next_ns)
+        round->next_ns = until_ns;
 }
 
 /* What has to be done about one socket, now that it is known to be the tracked one. */
@@ -168,14 +212,13 @@ static void attend(struct round *round, int duplicate, int fd, const struct trac
     if (!info_of(duplicate, &info))
         return;
     if (info.tcpi_state == TCP_SYN_SENT) {
-        /* Linux bounds SYNs by TCP_USER_TIMEOUT no shorter than their first timer, one second. */
-        round->busy = true;
-        if (round->now_ns - tracked->started_ns >= entry->connect_timeout_ns)
-            shut(round, duplicate, fd, tracked);
-        else if (is_overdue(entry, tracked, round->now_ns))
+        bound(round, duplicate, fd, tracked, entry);
+        if (is_overdue(entry, tracked, round->now_ns))
             hint(round, entry);
         return;
     }
+    if (!tracked->equipped)
+        equip(duplicate, fd, tracked, entry);
     if (info.tcpi_state != TCP_ESTABLISHED)
         return;
     if (info.tcpi_last_data_sent < QUIET_MS || info.tcpi_last_data_recv < QUIET_MS)
@@ -199,6 +242,8 @@ static void visit(struct round *round, int fd, const struct tracked *tracked,
     if (duplicate < 0) {
         if (errno == EBADF)
             track_forget(fd, tracked->cookie);
+        else if (!tracked->equipped)
+            round->waiting = true; /* for a free descriptor */
         return;
     }
     /* Cookie first: what is not ours is not even looked at. The duplicate lives for a microsecond.
@@ -220,20 +265,20 @@ static const struct leave_entry *entry_at(const struct round *round, unsigned pl
 static void note_age(struct round *round, const struct tracked *tracked,
                      const struct leave_entry *entry)
 {
-    uint64_t due_ns = tracked->started_ns + entry->max_age_ns;
+    uint64_t due_ns = tracked->started_ns + entry->connect.max_age_ns;
 
-    if (entry->max_age_ns && due_ns > round->now_ns &&
+    if (entry->connect.max_age_ns && due_ns > round->now_ns &&
         (round->due_ns == 0 || due_ns < round->due_ns))
         round->due_ns = due_ns;
 }
 
 static bool is_urgent(const struct tracked *tracked, const struct leave_entry *entry)
 {
-    return entry->how == LEAVE_NOW || tracked->connecting;
+    return entry->how == LEAVE_NOW || tracked->connecting || !tracked->equipped;
 }
 
-/* Sockets of endpoints that must be left, and attempts under way: all. Others: a sample, round
- * robin. */
+/* Sockets of endpoints that must be left, attempts under way, and new ones: all. Others: a sample,
+ * round robin. */
 static void look_around(struct round *round)
 {
     unsigned places = track_places(), samples = 0;
@@ -319,6 +364,8 @@ static uint64_t round_once(struct round *round, const struct segment *segment,
     *quiet_ticks = round->busy || round->waiting ? 0 : *quiet_ticks + 1;
     if (round->second_look)
         return SECOND_LOOK_MS * NS_PER_MS;
+    if (round->next_ns && round->next_ns - round->now_ns < TICK_MS * NS_PER_MS)
+        return round->next_ns - round->now_ns;
     if (*quiet_ticks < QUIET_TICKS || *quiet_ticks <= track_places() / SAMPLES_PER_TICK)
         return TICK_MS * NS_PER_MS;
     return round->due_ns ? round->due_ns - round->now_ns : 0;
@@ -341,13 +388,16 @@ void guard_run(void)
         /* A newer segment may have room for more endpoints; the few bytes of the old list stay. */
         if (segment && (!round.leave || round.leave->limit < segment->endpoint_slots))
             round.leave = leave_new(segment->endpoint_slots);
-        if (!segment || !round.leave)
+        if (!segment || !round.leave) {
+            guard_forget();
             return;
+        }
+        atomic_store_explicit(&watches, true, memory_order_relaxed);
         bell_now = bell_count(segment);
         kick_now = atomic_load_explicit(&kicks, memory_order_relaxed);
         if (segment == before && bell_now != bell) {
             /* Before the word is passed on: a few who hear it are enough to fill a vacant post. */
-            background_needed(segment, CALLER_RESOLVER, clock_boot_ns());
+            background_look(segment, CALLER_RESOLVER, clock_boot_ns());
             wake = WAKE_NEXT;
         }
         /* Few sockets are done with before those who are woken could take the processor away. */

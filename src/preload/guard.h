@@ -12,8 +12,19 @@
 #ifndef PRELOAD_GUARD_H
 #define PRELOAD_GUARD_H
 
+#include <stdbool.h>
+
 /* The thread. */
 void guard_run(void);
+
+/*
+ * [hook] One load. True: this process has a guard, which from now on ends the attempt of a tracked
+ * socket when its connect.timeout is over, and gives it keepalive and user timeout within a tick or
+ * two: eight system calls that a connection does not wait for, and a short-lived one never makes.
+ */
+bool guard_watches(void);
+/* In a forked child: the thread stayed behind. */
+void guard_forget(void);
 
 /* [hook] A socket was tracked: watch it. One load when the guard is awake. */
 void guard_kick(void);

@@ -17,10 +17,11 @@ struct journey {
     int fd;
     const struct attempt *attempt;
     int family; /* of the program's address: the socket takes no other */
-    struct service_view service;
+    const struct service_view *service;
     struct socket_options options;
     uint64_t cookie;
     bool ours;      /* books may be kept */
+    bool watched;   /* by the guard, which bounds the attempt and sets the socket's options */
     bool no_native; /* a v4-mapped attempt was made: Linux lets no native IPv6 one succeed now */
     bool asked_v6_only, v6_only;
     int nonblocking;       /* -1: not asked yet */
@@ -61,6 +62,13 @@ int pick_other(struct journey *journey, uint32_t tried, bool desperate);
  * time is up. False: a signal came.
  */
 bool pick_await(struct journey *journey);
+
+/*
+ * connect.rate: waits for this call's place in the host's queue for the endpoint, when the socket
+ * is blocking; another endpoint is picked when that one is out by then. False, and journey->error:
+ * a signal came, or the socket is gone.
+ */
+bool pick_in_turn(struct journey *journey, struct pick *pick);
 
 /* True: the socket is blocking, so that a pause harms nobody. */
 bool pick_may_wait(struct journey *journey);

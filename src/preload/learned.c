@@ -7,6 +7,14 @@ enum { LEARNED_MAX = 2048, PROBES_MAX = 64 };
 
 static atomic_u64 fingerprints[LEARNED_MAX]; /* 0 = empty; set once, by CAS */
 
+static atomic_u32 count;
+
+uint32_t learned_count(void)
+{
+    /* Acquire; partner: the release below. Who sees the count sees what was learned. */
+    return atomic_load_explicit(&count, memory_order_acquire);
+}
+
 static uint64_t fingerprint(uint64_t name_hash, const struct address *address)
 {
     return hash_mix(name_hash ^ (address_hash_ip(address) << 1)) | 1;
@@ -22,8 +30,10 @@ bool learned_add(uint64_t name_hash, const struct address *address)
 
         if (held == 0 &&
             atomic_compare_exchange_strong_explicit(slot, &held, wanted, memory_order_relaxed,
-                                                    memory_order_relaxed))
+                                                    memory_order_relaxed)) {
+            atomic_fetch_add_explicit(&count, 1, memory_order_release);
             return true;
+        }
         if (held == wanted)
             return true;
     }

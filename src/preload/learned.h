@@ -19,4 +19,7 @@
 bool learned_add(uint64_t name_hash, const struct address *address);
 bool learned_has(uint64_t name_hash, const struct address *address);
 
+/* How often something new was learned: while it is the same, so is every answer above. */
+uint32_t learned_count(void);
+
 #endif

@@ -10,6 +10,9 @@
 #include "state/decision.h"
 #include "state/live.h"
 
+/* All at once, and yet not all in the same instant: whoever is closed connects anew. */
+#define CLOSE_JITTER_NS (250 * NS_PER_MS)
+
 struct leave *leave_new(uint32_t endpoints)
 {
     size_t size = sizeof(struct leave) + endpoints * sizeof(struct leave_entry);
@@ -76,13 +79,12 @@ static void add_service(struct leave *leave, const struct service_view *service,
             .endpoint = i,
             .spread_ns = service->settings.failover.existing == EXISTING_IDLE
                              ? service->settings.failover.spread_ns
-                             : 0,
-            .max_age_ns = service->settings.connect.max_age_ns,
-            .connect_timeout_ns = service->settings.connect.timeout_ns,
+                             : CLOSE_JITTER_NS,
+            .connect = service->settings.connect,
             .answered_ns = answered_ns(service->endpoint_live[i]),
         };
         entry->how = how_to_leave(service, i, now_ns, &entry->since_ns);
-        if (entry->how != LEAVE_NOT || entry->max_age_ns)
+        if (entry->how != LEAVE_NOT || entry->connect.max_age_ns)
             leave->any = true;
     }
 }

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "policy/rules.h"
 #include "preload/track.h"
 #include "state/segment.h"
 
@@ -26,8 +27,7 @@ struct leave_entry {
     enum leave_how how;  /* LEAVE_NOT: only watched */
     uint64_t since_ns;   /* CLOCK_BOOTTIME of the switch, for the spread */
     uint64_t spread_ns;
-    uint64_t max_age_ns;
-    uint64_t connect_timeout_ns;
+    struct connect_rules connect;
     uint64_t answered_ns; /* CLOCK_BOOTTIME of the last check, where that passed; else 0 */
 };
 

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "policy/spread.h"
 #include "preload/background.h"
 #include "preload/describe.h"
 #include "preload/learned.h"
@@ -23,13 +24,12 @@ static bool family_fits(const struct address *address, enum lookup_family family
 static bool address_of(const struct service_view *service, unsigned index,
                        enum lookup_family family, struct address *out)
 {
-    struct endpoint_settings endpoint;
+    SHARED64 struct address known[ADDRESSES_MAX];
+    uint32_t count = service_addresses(service, index, known);
     bool found = false;
 
-    if (!service_endpoint(service, index, &endpoint))
-        return false;
-    for (uint32_t i = 0; i < endpoint.address_count; i++) {
-        const struct address *address = &endpoint.addresses[i];
+    for (uint32_t i = 0; i < count; i++) {
+        const struct address *address = &known[i];
 
         if (!family_fits(address, family))
             continue;
@@ -45,7 +45,11 @@ static bool address_of(const struct service_view *service, unsigned index,
 static bool member_address(const struct service_view *service, enum lookup_family family,
                            struct address *out)
 {
-    struct choice choice = service_decide(service, clock_boot_ns());
+    uint64_t now_ns = clock_boot_ns();
+    /* Where connections are spread, the turn belongs to the connection and not to its look-up. */
+    struct choice choice = strategy_spreads((enum strategy)service->settings.strategy)
+                               ? service_choice(service, now_ns)
+                               : service_target(service, now_ns);
     bool found =
         choice.endpoint >= 0 && address_of(service, (unsigned)choice.endpoint, family, out);
 

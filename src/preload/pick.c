@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "policy/backoff.h"
+#include "policy/pace.h"
 #include "preload/avoid.h"
 #include "preload/journey.h"
 
@@ -25,26 +26,20 @@ static bool takes_v4(struct journey *journey)
     return !journey->v6_only;
 }
 
-static bool reachable(struct journey *journey, const struct address *address)
-{
-    if (address_is_v4(address))
-        return takes_v4(journey);
-    return journey->family == AF_INET6 && !journey->no_native;
-}
-
 unsigned pick_addresses(struct journey *journey, unsigned index,
                         struct address out[static ADDRESSES_MAX])
 {
-    struct endpoint_settings endpoint;
+    SHARED64 struct address known[ADDRESSES_MAX];
+    uint32_t known_count = service_addresses(journey->service, index, known);
     unsigned count = 0;
 
-    if (!service_endpoint(&journey->service, index, &endpoint))
-        return 0;
-    for (int v4 = 0; v4 <= 1; v4++)
-        for (uint32_t i = 0; i < endpoint.address_count; i++)
-            if (address_is_v4(&endpoint.addresses[i]) == (v4 != 0) &&
-                reachable(journey, &endpoint.addresses[i]))
-                out[count++] = endpoint.addresses[i];
+    if (journey->family == AF_INET6 && !journey->no_native)
+        for (uint32_t i = 0; i < known_count; i++)
+            if (!address_is_v4(&known[i]))
+                out[count++] = known[i];
+    for (uint32_t i = 0; i < known_count; i++)
+        if (address_is_v4(&known[i]) && takes_v4(journey))
+            out[count++] = known[i];
     return count;
 }
 
@@ -82,10 +77,10 @@ static bool pause_ns(uint64_t ns)
 
 bool pick_await(struct journey *journey)
 {
-    uint64_t deadline = journey->now_ns + journey->service.settings.wait_ns;
+    uint64_t deadline = journey->now_ns + journey->service->settings.wait_ns;
 
     for (; journey->now_ns < deadline; journey->now_ns = clock_boot_ns()) {
-        struct choice choice = service_choice(&journey->service, journey->now_ns);
+        struct choice choice = service_choice(journey->service, journey->now_ns);
 
         if (choice.endpoint >= 0 || choice.trial >= 0)
             break;
@@ -95,21 +90,15 @@ bool pick_await(struct journey *journey)
     return true;
 }
 
-static struct choice_rules choice_rules(const struct service_view *service)
-{
-    return (struct choice_rules){
-        .strategy = (enum strategy)service->settings.strategy,
-        .failback = service->settings.failover.failback != 0,
-    };
-}
-
 int pick_other(struct journey *journey, uint32_t tried, bool desperate)
 {
     struct candidate candidates[ENDPOINTS_MAX];
-    struct choice_rules rules = choice_rules(&journey->service);
+    struct choice_rules rules =
+        service_choice_rules(journey->service, load_relaxed(&journey->service->live->turns),
+                             journey->now_ns);
 
-    service_candidates(&journey->service, candidates, journey->now_ns);
-    return choose_next(&rules, candidates, journey->service.count, tried, desperate,
+    service_candidates(journey->service, candidates, journey->now_ns);
+    return choose_next(&rules, candidates, journey->service->count, tried, desperate,
                        journey->now_ns);
 }
 
@@ -118,24 +107,25 @@ static uint32_t avoided(struct journey *journey)
 {
     uint32_t set = 0;
 
-    for (unsigned i = 0; i < journey->service.count; i++)
-        if (avoid_holds(journey->service.endpoints[i].slot, journey->now_ns))
+    for (unsigned i = 0; i < journey->service->count; i++)
+        if (avoid_holds(journey->service->endpoints[i].slot, journey->now_ns))
             set |= UINT32_C(1) << i;
     return set && pick_other(journey, set, false) >= 0 ? set : 0;
 }
 
 struct pick pick_first(struct journey *journey)
 {
-    struct choice choice = service_decide(&journey->service, journey->now_ns);
+    struct choice choice = service_target(journey->service, journey->now_ns);
     struct pick pick = {.endpoint = choice.endpoint};
     uint32_t shunned = avoided(journey);
 
     if (choice.trial >= 0) {
-        struct endpoint_live *live = journey->service.endpoint_live[choice.trial];
+        struct endpoint_live *live = journey->service->endpoint_live[choice.trial];
 
-        if (journey->service.segment->writable &&
-            breaker_trial_begin(&live->breaker, &journey->service.settings.breaker, journey->now_ns,
-                                journey->service.settings.connect.timeout_ns, &pick.token)) {
+        if (journey->service->segment->writable &&
+            breaker_trial_begin(&live->breaker, &journey->service->settings.breaker,
+                                journey->now_ns, journey->service->settings.connect.timeout_ns,
+                                &pick.token)) {
             pick.endpoint = choice.trial;
             pick.trial = true;
             return pick;
@@ -148,8 +138,8 @@ struct pick pick_first(struct journey *journey)
 
 struct pick pick_next(struct journey *journey)
 {
-    const struct retry_rules *retry = &journey->service.settings.retry;
-    bool desperate = journey->service.settings.when_all_down != ALL_DOWN_REFUSE;
+    const struct retry_rules *retry = &journey->service->settings.retry;
+    bool desperate = journey->service->settings.when_all_down != ALL_DOWN_REFUSE;
     struct pick pick = {.endpoint = -1};
 
     if (journey->attempts >= retry->attempts)
@@ -169,4 +159,41 @@ struct pick pick_next(struct journey *journey)
             pick.endpoint = pick_other(journey, journey->tried, desperate);
     }
     return pick;
+}
+
+/* The program bounds its calls itself, and not by waiting is it to miss that. */
+static bool outlasts(struct journey *journey, uint64_t wait_ns)
+{
+    uint64_t most_ns = socket_send_timeout(journey->fd);
+
+    return most_ns == 0 || wait_ns < most_ns;
+}
+
+__attribute__((noinline)) bool pick_in_turn(struct journey *journey, struct pick *pick)
+{
+    const struct service_view *service = journey->service;
+    uint32_t rate = service->settings.connect.rate;
+
+    if (rate == 0 || !service->segment->writable)
+        return true;
+    for (unsigned i = 0; i <= service->count && pick->endpoint >= 0 && !pick->trial; i++) {
+        atomic_u64 *place = &service->endpoint_live[pick->endpoint]->next_connect_ns;
+        uint64_t wait_ns = pace_reserve(place, rate, pick_may_wait(journey), journey->now_ns);
+
+        if (wait_ns == 0 || !outlasts(journey, wait_ns))
+            return true;
+        if (!pause_ns(wait_ns)) {
+            journey->error = EINTR;
+            return false;
+        }
+        journey->now_ns = clock_boot_ns();
+        if (!try_is_still_ours(journey)) {
+            journey->error = EBADF;
+            return false;
+        }
+        if (pick_other(journey, ~(UINT32_C(1) << pick->endpoint), false) == pick->endpoint)
+            return true;
+        *pick = pick_first(journey);
+    }
+    return true;
 }

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "health/health.h"
 #include "preload/background.h"
+#include "preload/launch.h"
 #include "preload/shim.h"
 #include "state/lease.h"
 
@@ -21,15 +22,24 @@ enum {
 /* +1 whenever a steered call found the host without a prober or a deputy. */
 static atomic_u32 kicks;
 
+/*
+ * The prober sleeps for want of a post. Sequentially consistent on both sides: it says so and then
+ * looks at `kicks` once more, who kicks raises that and then asks; one of the two sees the other.
+ */
+static atomic_bool idle;
+
 void prober_kick(void)
 {
-    atomic_fetch_add_explicit(&kicks, 1, memory_order_relaxed);
-    syscall(SYS_futex, &kicks, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    atomic_fetch_add_explicit(&kicks, 1, memory_order_seq_cst);
+    if (atomic_load_explicit(&idle, memory_order_seq_cst))
+        syscall(SYS_futex, &kicks, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
 static void sleep_until_kicked(uint32_t seen)
 {
+    atomic_store_explicit(&idle, true, memory_order_seq_cst);
     syscall(SYS_futex, &kicks, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
+    atomic_store_explicit(&idle, false, memory_order_relaxed);
 }
 
 static void stay_away(void)
@@ -37,6 +47,13 @@ static void stay_away(void)
     const struct timespec ban = {.tv_sec = BAN_S};
 
     nanosleep(&ban, NULL);
+}
+
+/* What the one that checks for all has to do besides. */
+static void once_a_second(void *segment)
+{
+    shim_follow_file(segment);
+    launch_where_needed(segment, clock_boot_ns());
 }
 
 /* One candidacy: probes while it holds the lease, waits while it is deputy, else gives up. */
@@ -52,7 +69,7 @@ static void stand(const struct segment *segment, const char *secrets)
 
         if (lease_take(&self, clock_boot_ns())) {
             log_info("prober: holds the lease");
-            error = health_run_ticking(&self, secrets, &never, shim_follow_file,
+            error = health_run_ticking(&self, secrets, &never, once_a_second,
                                        (void *)(uintptr_t)segment);
             log_info("prober: lease lost (error %d)", -error);
             if (error) {

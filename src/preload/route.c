@@ -77,8 +77,10 @@ static uint32_t service_of_entry(const struct bank_view *view, const struct ip_e
     return led_here(view, &service, entry, destination) ? entry->service : UINT32_MAX;
 }
 
-bool route_address(const struct segment *segment, const struct address *destination,
-                   struct service_view *out)
+/* Never a part of its caller, which goes on for long, and may be on a signal handler's stack. */
+__attribute__((noinline)) bool route_address(const struct segment *segment,
+                                             const struct address *destination,
+                                             struct service_view *out)
 {
     for (unsigned tries = 0; tries < READ_TRIES; tries++) {
         struct bank_view view;

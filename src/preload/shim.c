@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "policy/verdict.h"
 #include "preload/background.h"
 #include "preload/process.h"
 #include "preload/real.h"
@@ -22,9 +23,9 @@
 enum {
     SEGMENTS_MAX = 8, /* the first, and those that superseded it while the process lives */
     RETRY_MS = 10 * 1000,
-    ELSEWHERE_RETRY_MS = 100, /* this call might not start a child; another one may */
-    WAIT_MS = 500,            /* for a publication */
-    LOOK_AGAIN_S = 10,        /* at names that did not resolve when they were published */
+    SOON_MS = 100,     /* until another look costs little and may find more */
+    WAIT_MS = 500,     /* for a publication */
+    LOOK_AGAIN_S = 10, /* at names that did not resolve, and passwords that are refused */
 };
 
 enum shim_state { NEW, STARTING, READY, OFF };
@@ -47,7 +48,7 @@ static struct {
 } environment;
 
 /* Why an attachment came to nothing decides when it is worth another try. */
-enum attempt_end { ATTACHED, FAILED_HERE, NOT_FROM_HERE };
+enum attempt_end { ATTACHED, FAILED_HERE, NOT_YET };
 
 static struct segment segments[SEGMENTS_MAX];
 static unsigned segment_count; /* under `attaching` */
@@ -236,9 +237,17 @@ static enum attempt_end have_published(const struct place *place, const char *co
     if (!may_spawn) {
         log_info("not published: this call may not start a child (signal handler, vfork child or "
                  "seccomp filter)");
-        return NOT_FROM_HERE;
+        return NOT_YET;
     }
-    return spawn_publisher(place, config, missing, WAIT_MS) ? ATTACHED : FAILED_HERE;
+    switch (spawn_publisher(place, config, missing, WAIT_MS)) {
+    case SPAWN_DONE:
+        return ATTACHED;
+    case SPAWN_LATER:
+        return NOT_YET;
+    case SPAWN_IN_VAIN:
+        break;
+    }
+    return FAILED_HERE;
 }
 
 /* Fills in the next of `segments`. Under `attaching`. */
@@ -324,7 +333,7 @@ static bool may_try(void)
 static const struct segment *attach_undisturbed(enum shim_caller caller)
 {
     static const unsigned retry_ms[] = {
-        [ATTACHED] = 0, [FAILED_HERE] = RETRY_MS, [NOT_FROM_HERE] = ELSEWHERE_RETRY_MS};
+        [ATTACHED] = 0, [FAILED_HERE] = RETRY_MS, [NOT_YET] = SOON_MS};
     uintptr_t self = (uintptr_t)&errno, nobody = 0;
     enum attempt_end end;
     sigset_t all, before;
@@ -393,6 +402,25 @@ static bool file_has_changed(const struct segment *segment, const char *config)
            !file_stamp_equal(&stamp, &published);
 }
 
+/* A password that is refused may have been changed in its file, which only a publisher reads. */
+static bool password_is_refused(const struct segment *segment)
+{
+    static uint64_t next_look_ns; /* under `attaching` */
+    uint64_t now_ns = clock_coarse_ns();
+
+    if (now_ns < next_look_ns)
+        return false;
+    for (uint32_t i = 0; i < segment->endpoint_slots; i++) {
+        const struct endpoint_live *live = segment_endpoint(segment, i);
+
+        if (verdict_unpack(load_relaxed(&live->health)).cause == CHECK_WRONGPASS) {
+            next_look_ns = now_ns + LOOK_AGAIN_S * NS_PER_S;
+            return true;
+        }
+    }
+    return false;
+}
+
 void shim_follow_file(void *segment)
 {
     static struct place place; /* see above */
@@ -403,7 +431,8 @@ void shim_follow_file(void *segment)
     if (!atomic_compare_exchange_strong_explicit(&attaching, &nobody, self, memory_order_acquire,
                                                  memory_order_relaxed))
         return;
-    if (find_config(config) && file_has_changed(segment, config)) {
+    if (find_config(config) &&
+        (file_has_changed(segment, config) || password_is_refused(segment))) {
         struct place_request request = {
             .runtime_dir = environment.runtime_dir[0] ? environment.runtime_dir : NULL,
             .instance = environment.instance[0] ? environment.instance : NULL,
@@ -414,4 +443,28 @@ void shim_follow_file(void *segment)
             have_published(&place, config, false, true);
     }
     atomic_store_explicit(&attaching, 0, memory_order_release);
+}
+
+bool shim_start_monitor(void)
+{
+    static struct place place; /* see above */
+    static char config[PATH_TEXT];
+    uintptr_t self = (uintptr_t)&errno, nobody = 0;
+    bool started = false;
+    const char *why;
+
+    if (!atomic_compare_exchange_strong_explicit(&attaching, &nobody, self, memory_order_acquire,
+                                                 memory_order_relaxed))
+        return false;
+    if (find_config(config)) {
+        struct place_request request = {
+            .runtime_dir = environment.runtime_dir[0] ? environment.runtime_dir : NULL,
+            .instance = environment.instance[0] ? environment.instance : NULL,
+            .config = config,
+        };
+
+        started = place_find(&place, &request, &why) == 0 && spawn_monitor(&place, config, WAIT_MS);
+    }
+    atomic_store_explicit(&attaching, 0, memory_order_release);
+    return started;
 }

@@ -44,4 +44,7 @@ const char *shim_secrets_path(void);
 /* For the prober, about once a second: a changed configuration file is published anew. */
 void shim_follow_file(void *segment);
 
+/* For the prober: `redisteer monitor` is started. False: it cannot be. */
+bool shim_start_monitor(void);
+
 #endif

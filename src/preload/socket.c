@@ -5,6 +5,7 @@
 #include <netinet/tcp.h>
 #include <stddef.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 
 #include "base/clock.h"
 #include "preload/real.h"
@@ -111,6 +112,16 @@ bool socket_nonblocking(int fd)
     int flags = fcntl(fd, F_GETFL);
 
     return flags < 0 || (flags & O_NONBLOCK);
+}
+
+uint64_t socket_send_timeout(int fd)
+{
+    struct timeval limit = {0};
+    socklen_t size = sizeof(limit);
+
+    if (real_getsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, &size) != 0 || limit.tv_sec < 0)
+        return 0;
+    return (uint64_t)limit.tv_sec * NS_PER_S + (uint64_t)limit.tv_usec * NS_PER_US;
 }
 
 int socket_take_error(int fd)

@@ -16,11 +16,11 @@ struct socket_options {
     bool user_timeout; /* TCP_USER_TIMEOUT is ours to set */
 };
 
-/* Asks (two calls; three for a socket that is not TCP) and sets keepalive (three, four at most). */
-struct socket_options socket_prepare(int fd, const struct connect_rules *rules);
-
 /* TCP or MPTCP. One call. */
 bool socket_is_tcp(int fd);
+
+/* Asks (two calls; three for a socket that is not TCP) and sets keepalive (three, four at most). */
+struct socket_options socket_prepare(int fd, const struct connect_rules *rules);
 
 /* TCP_USER_TIMEOUT, for how long SYNs (before) or data (after) may go unanswered. 0: the kernel's.
  */
@@ -43,6 +43,9 @@ bool socket_v6_only(int fd);
 
 /* F_GETFL; true also when the kernel does not say. */
 bool socket_nonblocking(int fd);
+
+/* SO_SNDTIMEO in ns; 0: none. */
+uint64_t socket_send_timeout(int fd);
 
 /* SO_ERROR, which it clears. */
 int socket_take_error(int fd);

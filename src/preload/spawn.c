@@ -6,8 +6,10 @@
 #include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -41,11 +43,13 @@ struct errand {
     const char *program;
     unsigned char *publisher_stack;
     unsigned wait_ms;
-    int status; /* of G as wait4 gives it; -1: not known */
+    bool may_leave; /* what is not done in time may go on alone */
+    bool left;      /* and does */
+    int status;     /* of G as wait4 gives it; -1: not known */
 };
 
 /* How it ended. A bad file has left a marker that holds until the file changes. */
-enum end { DONE, BAD_FILE, NO_LUCK };
+enum end { DONE, BAD_FILE, NO_LUCK, GOES_ON };
 
 static const char *log_variable;
 
@@ -102,12 +106,29 @@ static int shepherd(void *argument)
         if (reaped < 0)
             _exit(0);
         if (clock_boot_ns() >= deadline) {
+            if (errand->may_leave) {
+                errand->left = true;
+                _exit(0);
+            }
             kill(child, SIGKILL);
             syscall(SYS_wait4, child, &status, 0, NULL);
             _exit(0);
         }
         syscall(SYS_nanosleep, &tick, NULL);
     }
+}
+
+/*
+ * Who adopts an orphan reaps it, and must not wonder what it is. That is init, except where the
+ * host itself is: as a subreaper, or as the first process of a container, or beside such a one.
+ */
+static bool orphans_go_to_init(void)
+{
+    enum { INITIAL_PID_NAMESPACE = 0xEFFFFFFC }; /* PROC_PID_INIT_INO */
+    int subreaper = 1;
+
+    return getpid() != 1 && prctl(PR_GET_CHILD_SUBREAPER, &subreaper) == 0 && subreaper == 0 &&
+           place_pid_namespace() == INITIAL_PID_NAMESPACE;
 }
 
 /* The program beside the library, in ../bin as an installation has it, or where it was configured.
@@ -149,13 +170,14 @@ static bool clone_is_harmless(void)
     return minor >= 25;
 }
 
-static enum end run(const struct place *place, const char *config, unsigned wait_ms)
+static enum end run(const char *command, const struct place *place, const char *config,
+                    unsigned wait_ms)
 {
     const char *const variables[] = {"PATH=/usr/bin:/bin:/usr/sbin:/sbin",
                                      log_variable && log_variable[0] ? log_variable : NULL, NULL};
     char program[PATH_TEXT];
     const char *const arguments[] = {
-        "redisteer",     "publish",       "--config",       config, "--instance",
+        "redisteer",     command,         "--config",       config, "--instance",
         place->instance, "--runtime-dir", place->directory, NULL,
     };
     unsigned char *stacks;
@@ -181,6 +203,7 @@ static enum end run(const struct place *place, const char *config, unsigned wait
         .program = program,
         .publisher_stack = stacks + STACK_SIZE,
         .wait_ms = wait_ms,
+        .may_leave = orphans_go_to_init(),
         .status = -1,
     };
 
@@ -201,77 +224,114 @@ static enum end run(const struct place *place, const char *config, unsigned wait
     }
     if (errand.status == 0)
         return DONE;
+    if (errand.left) {
+        log_info("not published within %u ms: its child goes on", wait_ms);
+        return GOES_ON;
+    }
     log_warn("publishing %s failed (wait status %d); see `redisteer check`", config, errand.status);
     return WIFEXITED(errand.status) && WEXITSTATUS(errand.status) == 2 ? BAD_FILE : NO_LUCK;
 }
 
 /*
- * A publisher that was killed, or found no room, leaves no marker of its own: the size and time of
- * the start file say that it was tried, and the whole host waits a while.
+ * What the start file says of the last try, by its size and time: a publisher that was killed, or
+ * found no room, leaves no other trace, and the whole host waits a while.
  */
-static bool was_tried_just_now(const struct place *place)
+static const char TRIED[] = "tried in vain\n", GOING_ON[] = "still at it\n";
+
+/* SPAWN_DONE: nothing speaks against a try. */
+static enum spawn_end last_try(const struct place *place)
 {
     struct file_stamp stamp;
     uint64_t now = clock_wall_ns();
 
-    return file_stamp_read(place->start, &stamp) == 0 && stamp.size != 0 && stamp.mtime_ns <= now &&
-           now - stamp.mtime_ns < TRY_AGAIN_S * NS_PER_S;
+    if (file_stamp_read(place->start, &stamp) != 0 || stamp.mtime_ns > now ||
+        now - stamp.mtime_ns >= TRY_AGAIN_S * NS_PER_S)
+        return SPAWN_DONE;
+    if (stamp.size == sizeof(GOING_ON) - 1)
+        return SPAWN_LATER;
+    return stamp.size == 0 ? SPAWN_DONE : SPAWN_IN_VAIN;
 }
 
-static void note_try(int lock, bool in_vain)
+static void note_try(int lock, const char *what)
 {
-    if (ftruncate(lock, 0) != 0 || (in_vain && write(lock, "tried\n", 6) != 6))
+    size_t length = strlen(what);
+
+    if (ftruncate(lock, 0) != 0 || write(lock, what, length) != (ssize_t)length)
         log_debug("the start file cannot be written");
 }
 
-static bool run_noted(int lock, const struct place *place, const char *config, unsigned wait_ms)
+static enum spawn_end run_noted(int lock, const struct place *place, const char *config,
+                                unsigned wait_ms)
 {
-    enum end end;
+    enum spawn_end before = last_try(place);
 
-    if (was_tried_just_now(place)) {
+    if (before != SPAWN_DONE) {
         log_info("not published: that was tried less than %d s ago", (int)TRY_AGAIN_S);
-        return false;
+        return before;
     }
-    end = run(place, config, wait_ms);
-    note_try(lock, end == NO_LUCK);
-    return end == DONE;
+    switch (run("publish", place, config, wait_ms)) {
+    case DONE:
+        note_try(lock, "");
+        return SPAWN_DONE;
+    case GOES_ON:
+        note_try(lock, GOING_ON);
+        return SPAWN_LATER;
+    case NO_LUCK:
+        note_try(lock, TRIED);
+        break;
+    case BAD_FILE:
+        note_try(lock, "");
+        break;
+    }
+    return SPAWN_IN_VAIN;
 }
 
-/* Waits until the publisher's lock is free: then the segment is there, or its publisher failed. */
-static bool await_publisher(const struct place *place, int lock, unsigned wait_ms)
+/* Waits until the publisher's lock is free: then the segment is there, or the start file says more.
+ */
+static enum spawn_end await_publisher(const struct place *place, int lock, unsigned wait_ms)
 {
     struct timespec tick = {0, TICK_MS * NS_PER_MS};
     uint64_t deadline = clock_boot_ns() + wait_ms * NS_PER_MS;
 
     while (clock_boot_ns() < deadline) {
         if (flock(lock, LOCK_SH | LOCK_NB) == 0)
-            return true;
+            break;
         nanosleep(&tick, NULL);
         /* A thousand programs that wait must leave the publisher a processor. */
         if (tick.tv_nsec < TICK_MOST_MS * (long)NS_PER_MS)
             tick.tv_nsec *= 2;
     }
-    return access(place->segment, F_OK) == 0;
+    if (access(place->segment, F_OK) == 0)
+        return SPAWN_DONE;
+    /* Nobody tried in vain: whoever is at it, or has just let go, may still succeed. */
+    return last_try(place) == SPAWN_IN_VAIN ? SPAWN_IN_VAIN : SPAWN_LATER;
 }
 
-bool spawn_publisher(const struct place *place, const char *config, bool missing, unsigned wait_ms)
+enum spawn_end spawn_publisher(const struct place *place, const char *config, bool missing,
+                               unsigned wait_ms)
 {
-    bool done;
+    enum spawn_end how;
     int lock = open(place->start, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 
     if (lock < 0) {
         log_warn("not published: cannot open %s (errno %d)", place->start, errno);
-        return false;
+        return SPAWN_IN_VAIN;
     }
     /* LOCK_SH is what waiters take for a moment, so the one that publishes must insist a little. */
-    if (flock(lock, LOCK_EX | LOCK_NB) == 0)
-        done = (missing && access(place->segment, F_OK) == 0) ||
-               run_noted(lock, place, config, wait_ms);
+    if (flock(lock, LOCK_EX | LOCK_NB) != 0)
+        how = await_publisher(place, lock, wait_ms);
+    else if (missing && access(place->segment, F_OK) == 0)
+        how = SPAWN_DONE;
     else
-        done = await_publisher(place, lock, wait_ms);
+        how = run_noted(lock, place, config, wait_ms);
     /* A child forked meanwhile has the descriptor, too; the lock must not live as long as it does.
      */
     flock(lock, LOCK_UN);
     close(lock);
-    return done;
+    return how;
+}
+
+bool spawn_monitor(const struct place *place, const char *config, unsigned wait_ms)
+{
+    return run("attend", place, config, wait_ms) == DONE;
 }

@@ -7,7 +7,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "preload/background.h"
+#include "preload/guard.h"
 #include "preload/journey.h"
+#include "preload/learned.h"
+#include "preload/memo.h"
 #include "preload/process.h"
 #include "preload/route.h"
 #include "preload/told.h"
@@ -17,7 +20,7 @@
  * hopeless. */
 static struct pick pick_when_all_down(struct journey *journey)
 {
-    const struct service_settings *settings = &journey->service.settings;
+    const struct service_settings *settings = &journey->service->settings;
     struct pick pick = {.endpoint = -1};
 
     journey->result = -1;
@@ -54,9 +57,11 @@ static bool travel(struct journey *journey)
             return journey->error != 0;
     }
     while (pick.endpoint >= 0) {
+        if (!pick_in_turn(journey, &pick) || pick.endpoint < 0)
+            break;
         progress = try_endpoint(journey, (unsigned)pick.endpoint);
         if (pick.trial && progress != UNDECIDED)
-            breaker_trial_end(&journey->service.endpoint_live[pick.endpoint]->breaker, pick.token);
+            breaker_trial_end(&journey->service->endpoint_live[pick.endpoint]->breaker, pick.token);
         if (progress == CONNECTED || progress == UNDECIDED)
             return true;
         if (progress == FAILED && (!try_worth_another(journey) || !try_is_still_ours(journey)))
@@ -64,7 +69,7 @@ static bool travel(struct journey *journey)
         pick = pick_next(journey);
     }
     if (journey->calls == 0)
-        return false;
+        return journey->error != 0;
     /* The socket is the program's again, as it was. */
     if (!journey->cookie || try_is_still_ours(journey))
         socket_bound(journey->fd, journey->options, 0);
@@ -72,19 +77,19 @@ static bool travel(struct journey *journey)
 }
 
 /* observe: decide and say so, send the program where it wanted to go. */
-static ssize_t observe(struct journey *journey)
+__attribute__((noinline)) static ssize_t observe(struct journey *journey)
 {
     struct choice choice;
     char name[NAME_TEXT] = "none";
 
     if (socket_is_tcp(journey->fd) && socket_state(journey->fd) == TCP_CLOSE) {
-        choice = service_decide(&journey->service, journey->now_ns);
+        choice = service_target(journey->service, journey->now_ns);
         if (choice.endpoint >= 0) {
-            route_endpoint_name(&journey->service, (unsigned)choice.endpoint, name);
-            if (journey->service.segment->writable)
-                count_up(&journey->service.endpoint_live[choice.endpoint]->steered);
+            route_endpoint_name(journey->service, (unsigned)choice.endpoint, name);
+            if (journey->service->segment->writable)
+                count_up(&journey->service->endpoint_live[choice.endpoint]->steered);
         }
-        log_info("observe %s: a connection would go to %s", journey->service.settings.name, name);
+        log_info("observe %s: a connection would go to %s", journey->service->settings.name, name);
     }
     return attempt_pass(journey->attempt, journey->fd);
 }
@@ -92,7 +97,84 @@ static ssize_t observe(struct journey *journey)
 /* Linux bounds an attempt to connect by no less than a second. */
 static bool kernel_is_too_slow(const struct journey *journey)
 {
-    return journey->service.settings.connect.timeout_ns < NS_PER_S;
+    return journey->service->settings.connect.timeout_ns < NS_PER_S;
+}
+
+/* A call to a service, which is known by now. errno is the answer's. */
+__attribute__((noinline)) static ssize_t steer_to(const struct service_view *service, int fd,
+                                                  const struct attempt *attempt, sa_family_t family)
+{
+    int saved = errno;
+    struct journey journey = {
+        .fd = fd,
+        .attempt = attempt,
+        .family = family,
+        .service = service,
+        .cookie = socket_cookie(fd),
+        .nonblocking = -1,
+        .result = -1,
+    };
+    enum service_mode mode;
+
+    if (told_already(fd, journey.cookie, attempt, &journey.result)) {
+        if (journey.result >= 0)
+            errno = saved;
+        return journey.result;
+    }
+    journey.now_ns = clock_boot_ns();
+    mode = service_mode(service, journey.now_ns);
+    if (mode == MODE_OFF)
+        goto pass_through;
+    if (mode == MODE_OBSERVE) {
+        errno = saved;
+        journey.result = observe(&journey);
+        if (journey.result >= 0)
+            errno = saved;
+        return journey.result;
+    }
+    journey.ours = process_is_ours();
+    journey.watched = journey.ours && journey.cookie && fd < TRACKED_MAX && guard_watches();
+    if (journey.watched)
+        journey.options = (struct socket_options){.is_tcp = socket_is_tcp(fd)};
+    else
+        journey.options = socket_prepare(fd, &service->settings.connect);
+    if (!journey.options.is_tcp)
+        goto pass_through;
+    /* Before an attempt that the guard may have to end; else after it: the connection comes first.
+     */
+    if (journey.ours && kernel_is_too_slow(&journey))
+        background_needed(service->segment, CALLER_SOCKET, journey.now_ns);
+    if (!travel(&journey))
+        goto pass_through;
+    if (journey.ours)
+        background_needed(service->segment, CALLER_SOCKET, journey.now_ns);
+    errno = journey.result < 0 ? journey.error : saved;
+    return journey.result;
+
+pass_through:
+    errno = saved;
+    return attempt_pass(attempt, fd);
+}
+
+/*
+ * A destination that no earlier connection has left in the memo. Apart, as is steer_to(): a copy of
+ * the settings is large, and may lie on a signal handler's stack. False: it is not ours.
+ */
+__attribute__((noinline)) static bool steer_anew(const struct segment *segment,
+                                                 const struct address *destination, int fd,
+                                                 const struct attempt *attempt, sa_family_t family,
+                                                 ssize_t *result)
+{
+    uint32_t learned = learned_count();
+    struct service_view service;
+    int saved = errno;
+
+    if (!route_address(segment, destination, &service))
+        return false;
+    memo_keep(destination, &service, learned);
+    errno = saved;
+    *result = steer_to(&service, fd, attempt, family);
+    return true;
 }
 
 ssize_t steer(int fd, const struct attempt *attempt)
@@ -100,61 +182,26 @@ ssize_t steer(int fd, const struct attempt *attempt)
     int saved = errno;
     const struct segment *segment = shim_segment_in_force(CALLER_SOCKET);
     struct address destination;
-    struct journey journey;
-    enum service_mode mode;
+    struct memo *memo;
     sa_family_t family;
+    ssize_t result;
 
     memcpy(&family, &attempt->address->sa_family, sizeof(family)); /* may be unaligned */
     if (family == AF_UNSPEC) {
         told_reset(fd);
         goto pass_through;
     }
-    if (!segment || address_from_sockaddr(attempt->address, attempt->length, &destination) != 0 ||
-        !route_address(segment, &destination, &journey.service))
+    if (!segment || address_from_sockaddr(attempt->address, attempt->length, &destination) != 0)
         goto pass_through;
-    journey.cookie = socket_cookie(fd);
-    if (told_already(fd, journey.cookie, attempt, &journey.result)) {
-        if (journey.result >= 0)
-            errno = saved;
-        return journey.result;
-    }
-    journey.fd = fd;
-    journey.attempt = attempt;
-    journey.family = family;
-    journey.now_ns = clock_boot_ns();
-    mode = service_mode(&journey.service, journey.now_ns);
-    if (mode == MODE_OFF)
-        goto pass_through;
-    if (mode == MODE_OBSERVE) {
-        ssize_t result;
-
-        errno = saved;
-        result = observe(&journey);
-        if (result >= 0)
-            errno = saved;
+    errno = saved;
+    memo = memo_find(segment, &destination);
+    if (memo) {
+        result = steer_to(memo_service(memo), fd, attempt, family);
+        memo_release(memo);
         return result;
     }
-    journey.options = socket_prepare(fd, &journey.service.settings.connect);
-    if (!journey.options.is_tcp)
-        goto pass_through;
-    journey.ours = process_is_ours();
-    journey.no_native = journey.asked_v6_only = journey.v6_only = false;
-    journey.lost = journey.hung_up = false;
-    journey.nonblocking = -1;
-    journey.tried = journey.out_of_reach = 0;
-    journey.attempts = journey.calls = journey.rounds = 0;
-    journey.result = -1;
-    journey.error = 0;
-    /* Before an attempt that the guard may have to end; else after it: the connection comes first.
-     */
-    if (journey.ours && kernel_is_too_slow(&journey))
-        background_needed(segment, CALLER_SOCKET, journey.now_ns);
-    if (!travel(&journey))
-        goto pass_through;
-    if (journey.ours)
-        background_needed(segment, CALLER_SOCKET, journey.now_ns);
-    errno = journey.result < 0 ? journey.error : saved;
-    return journey.result;
+    if (steer_anew(segment, &destination, fd, attempt, family, &result))
+        return result;
 
 pass_through:
     errno = saved;

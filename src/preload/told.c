@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "preload/avoid.h"
+#include "preload/guard.h"
 #include "preload/process.h"
 #include "preload/route.h"
 #include "preload/shim.h"
@@ -45,6 +46,12 @@ static void settle(int fd, const struct tracked *tracked, int error)
         report_seen(&service, index, error, tracked->started_ns);
 }
 
+/* A shutdown by our own guard ended the attempt: its time was up, or its endpoint is down. */
+static int true_error(int fd, uint64_t cookie, int error)
+{
+    return error == ECONNRESET && track_was_shut(fd, cookie) ? ETIMEDOUT : error;
+}
+
 void told_error(int fd, int error)
 {
     int saved = errno;
@@ -56,16 +63,18 @@ void told_error(int fd, int error)
         int state = error ? TCP_CLOSE : socket_state(fd);
 
         if (error != 0 || (state > 0 && state != TCP_SYN_SENT && state != TCP_CLOSE))
-            settle(fd, &tracked, error);
+            settle(fd, &tracked, true_error(fd, tracked.cookie, error));
     }
     errno = saved;
 }
 
 /*
  * A blocking connect() that a signal interrupted is taken up again by the next one: the rest of
- * connect.timeout still bounds it. False: not that case, and nothing was done.
+ * connect.timeout still bounds it, by the guard or else by the kernel.
  */
-static bool bound_the_rest(int fd, const struct tracked *tracked, struct connect_rules *rules)
+enum resumption { NOT_RESUMED, RESUMED, RESUMED_BY_KERNEL };
+
+static enum resumption resume(int fd, const struct tracked *tracked, struct connect_rules *rules)
 {
     struct service_view service;
     unsigned index;
@@ -73,15 +82,17 @@ static bool bound_the_rest(int fd, const struct tracked *tracked, struct connect
     struct socket_options options = {.is_tcp = true, .user_timeout = true};
 
     if (!tracked->connecting || socket_nonblocking(fd) || !find(tracked, &service, &index))
-        return false;
+        return NOT_RESUMED;
     *rules = service.settings.connect;
+    if (guard_watches())
+        return RESUMED;
     /* The user timeout that an interrupted attempt left: else the program has set its own. */
     if (socket_bound_now(fd) != rules->user_timeout_ns)
-        return false;
+        return NOT_RESUMED;
     socket_bound(fd, options,
                  rules->timeout_ns > spent_ns + NS_PER_MS ? rules->timeout_ns - spent_ns
                                                           : NS_PER_MS);
-    return true;
+    return RESUMED_BY_KERNEL;
 }
 
 static bool may_go_on(const struct tracked *tracked, int error)
@@ -99,12 +110,13 @@ static bool is_decided(int error)
     return error != EALREADY && error != EINPROGRESS && error != EINTR;
 }
 
-bool told_already(int fd, uint64_t cookie, const struct attempt *attempt, ssize_t *result)
+__attribute__((noinline)) bool told_already(int fd, uint64_t cookie, const struct attempt *attempt,
+                                            ssize_t *result)
 {
     struct connect_rules rules;
     struct tracked tracked;
+    enum resumption resumed = NOT_RESUMED;
     int error, state;
-    bool taken_up;
 
     if (track_absent(fd) || !track_find(fd, cookie, &tracked))
         return false;
@@ -118,16 +130,17 @@ bool told_already(int fd, uint64_t cookie, const struct attempt *attempt, ssize_
         socket_reset(fd);
         return false;
     }
-    taken_up = state == TCP_SYN_SENT && process_is_ours() && bound_the_rest(fd, &tracked, &rules);
+    if (state == TCP_SYN_SENT && process_is_ours())
+        resumed = resume(fd, &tracked, &rules);
     *result = attempt_pass(attempt, fd);
-    error = *result < 0 ? errno : 0;
-    if (taken_up && socket_cookie(fd) == cookie)
+    error = *result < 0 ? true_error(fd, cookie, errno) : 0;
+    if (resumed == RESUMED_BY_KERNEL && socket_cookie(fd) == cookie)
         socket_bound(fd, (struct socket_options){.is_tcp = true, .user_timeout = true},
                      rules.user_timeout_ns);
     if (tracked.connecting && is_decided(error) && process_is_ours()) {
         settle(fd, &tracked, error == EISCONN ? 0 : error);
         /* As in the first call: a blocking connect() goes on with the next endpoint. */
-        if (taken_up && error && error != EISCONN && may_go_on(&tracked, error) &&
+        if (resumed && error && error != EISCONN && may_go_on(&tracked, error) &&
             socket_cookie(fd) == cookie) {
             socket_reset(fd);
             return false;

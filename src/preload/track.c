@@ -2,6 +2,7 @@
 
 #include <stddef.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "base/shared.h"
@@ -11,15 +12,17 @@
 #define SO_COOKIE 57
 #endif
 
-enum slot_state { EMPTY, CONNECTING, SETTLED };
+enum slot_state { EMPTY, WRITING, CONNECTING, SETTLED };
 enum { LASTING_MS = 250 };
-enum { SHUT = 0x100 }; /* a flag beside the state */
+enum { SHUT = 0x100, EQUIPPED = 0x200, CLAIMED = 0x400 }; /* flags beside the state */
+enum { ATTEMPT_SHIFT = 24, ATTEMPT_MASK = 0xffffff };
+enum { RELEASE_WAIT_US = 50, RELEASE_WAITS = 100 };
 
 struct slot {
-    SHARED64 atomic_u64 cookie;
+    SHARED64 atomic_u64 cookie; /* 0: forgotten */
     SHARED64 atomic_u64 started_ns;
     SHARED64 atomic_u64 where; /* {service slot:16, endpoint slot:16, descriptor:32} */
-    SHARED64 atomic_u64 state; /* {generation:16, 0:39, shut:1, enum slot_state:8} */
+    SHARED64 atomic_u64 state; /* {generation:16, attempt:24, flags:16, enum slot_state:8} */
 };
 
 static struct slot slots[TRACKED_MAX];
@@ -52,7 +55,7 @@ bool track_absent(int fd)
 {
     const struct slot *slot = slot_of(fd);
 
-    return fd < 0 || (load_relaxed(&slot->state) & 0xff) == EMPTY ||
+    return fd < 0 || (load_relaxed(&slot->state) & 0xff) < CONNECTING ||
            (uint32_t)load_relaxed(&slot->where) != (uint32_t)fd;
 }
 
@@ -67,51 +70,97 @@ bool track_follows(int fd, const struct tracked *what)
            what->started_ns - load_relaxed(&slot->started_ns) >= LASTING_MS * NS_PER_MS;
 }
 
-void track_begin(int fd, const struct tracked *what)
+static void raise_places(unsigned place)
 {
-    struct slot *slot = slot_of(fd);
-
-    unsigned place = (unsigned)fd % TRACKED_MAX;
     unsigned known = atomic_load_explicit(&places, memory_order_relaxed);
 
-    if (fd < 0 || what->cookie == 0)
-        return;
     while (known <= place &&
            !atomic_compare_exchange_weak_explicit(&places, &known, place + 1, memory_order_relaxed,
                                                   memory_order_relaxed))
         ;
-    /* Cookie last and released: whoever acquires it sees the rest, and none sees old words under
-     * it. */
-    atomic_store_explicit(&slot->cookie, 0, memory_order_relaxed);
+}
+
+/*
+ * Takes the slot for a new attempt; the word to go on from, 0: the guard has claimed the attempt
+ * before, of the same socket, and does not let go. Acquire; partner: track_release(): what the
+ * guard did is done. Another writer is waited for as well, and no longer: a jump may have ended it.
+ */
+static uint64_t take(struct slot *slot, uint64_t cookie, uint64_t flags)
+{
+    const struct timespec pause = {0, RELEASE_WAIT_US * (long)NS_PER_US};
+    uint64_t state = load_relaxed(&slot->state), next;
+
+    for (int waits = 0;;) {
+        bool claimed = state & CLAIMED && load_relaxed(&slot->cookie) == cookie;
+
+        if ((claimed || (state & 0xff) == WRITING) && waits++ < RELEASE_WAITS) {
+            nanosleep(&pause, NULL);
+            state = load_relaxed(&slot->state);
+            continue;
+        }
+        if (claimed)
+            return 0;
+        next = flags | (((state >> ATTEMPT_SHIFT) + 1) & ATTEMPT_MASK) << ATTEMPT_SHIFT | WRITING;
+        if (atomic_compare_exchange_weak_explicit(&slot->state, &state, next, memory_order_acquire,
+                                                  memory_order_relaxed))
+            return next;
+    }
+}
+
+bool track_begin(int fd, const struct tracked *what)
+{
+    struct slot *slot = slot_of(fd);
+    uint64_t state;
+
+    if (fd < 0 || what->cookie == 0)
+        return true;
+    raise_places((unsigned)fd % TRACKED_MAX);
+    state = take(slot, what->cookie,
+                 (uint64_t)(what->generation & 0xffff) << 48 | (what->equipped ? EQUIPPED : 0));
+    if (state == 0)
+        return false;
+    /* Not before the word that says so: whoever reads these words looks at it again. */
     atomic_thread_fence(memory_order_release);
+    store_relaxed(&slot->cookie, what->cookie);
     store_relaxed(&slot->started_ns, what->started_ns);
     store_relaxed(&slot->where, where_pack(fd, what->service_slot, what->endpoint_slot));
-    store_relaxed(&slot->state, (uint64_t)(what->generation & 0xffff) << 48 | CONNECTING);
-    atomic_store_explicit(&slot->cookie, what->cookie, memory_order_release);
+    /* Release; partner: the acquire in track_find(). Fails where a later writer did not wait. */
+    atomic_compare_exchange_strong_explicit(&slot->state, &state,
+                                            (state & ~UINT64_C(0xff)) | CONNECTING,
+                                            memory_order_release, memory_order_relaxed);
+    return true;
+}
+
+static bool is_attempt(uint64_t state, uint32_t attempt)
+{
+    return (state >> ATTEMPT_SHIFT & ATTEMPT_MASK) == attempt;
 }
 
 bool track_find(int fd, uint64_t cookie, struct tracked *out)
 {
     const struct slot *slot = slot_of(fd);
-    uint64_t where, state;
+    uint64_t where, state, state_after;
 
-    if (fd < 0 || cookie == 0 ||
-        atomic_load_explicit(&slot->cookie, memory_order_acquire) != cookie)
+    if (fd < 0 || cookie == 0)
         return false;
+    state = atomic_load_explicit(&slot->state, memory_order_acquire);
     where = load_relaxed(&slot->where);
-    state = load_relaxed(&slot->state);
     *out = (struct tracked){
-        .cookie = cookie,
+        .cookie = load_relaxed(&slot->cookie),
         .started_ns = load_relaxed(&slot->started_ns),
         .service_slot = where >> 48 & 0xffff,
         .endpoint_slot = where >> 32 & 0xffff,
         .generation = state >> 48 & 0xffff,
-        .connecting = (state & 0xff) == CONNECTING,
-        .shut = (state & SHUT) != 0,
+        .attempt = state >> ATTEMPT_SHIFT & ATTEMPT_MASK,
     };
     atomic_thread_fence(memory_order_acquire);
-    return (uint32_t)where == (uint32_t)fd && (state & 0xff) != EMPTY &&
-           load_relaxed(&slot->cookie) == cookie;
+    state_after = load_relaxed(&slot->state);
+    out->connecting = (state_after & 0xff) == CONNECTING;
+    out->shut = (state_after & SHUT) != 0;
+    out->equipped = (state_after & EQUIPPED) != 0;
+    return (state & 0xff) >= CONNECTING && (state_after & 0xff) >= CONNECTING &&
+           is_attempt(state_after, out->attempt) && (uint32_t)where == (uint32_t)fd &&
+           out->cookie == cookie;
 }
 
 bool track_settle(int fd, uint64_t cookie)
@@ -119,10 +168,13 @@ bool track_settle(int fd, uint64_t cookie)
     struct slot *slot = slot_of(fd);
     uint64_t state = load_relaxed(&slot->state);
 
-    return fd >= 0 && load_relaxed(&slot->cookie) == cookie && (state & 0xff) == CONNECTING &&
-           atomic_compare_exchange_strong_explicit(&slot->state, &state,
-                                                   (state & ~UINT64_C(0xff)) | SETTLED,
-                                                   memory_order_relaxed, memory_order_relaxed);
+    /* Again when the guard has set a flag meanwhile. */
+    while (fd >= 0 && load_relaxed(&slot->cookie) == cookie && (state & 0xff) == CONNECTING)
+        if (atomic_compare_exchange_weak_explicit(&slot->state, &state,
+                                                  (state & ~UINT64_C(0xff)) | SETTLED,
+                                                  memory_order_relaxed, memory_order_relaxed))
+            return true;
+    return false;
 }
 
 unsigned track_places(void)
@@ -133,22 +185,47 @@ unsigned track_places(void)
 bool track_at(unsigned place, int *fd, struct tracked *out)
 {
     const struct slot *slot = &slots[place];
-    uint64_t cookie = atomic_load_explicit(&slot->cookie, memory_order_acquire);
+    uint64_t cookie = load_relaxed(&slot->cookie);
 
     *fd = (int)(uint32_t)load_relaxed(&slot->where);
     return cookie != 0 && (unsigned)*fd % TRACKED_MAX == place && track_find(*fd, cookie, out);
 }
 
-bool track_mark_shut(int fd, uint64_t cookie)
+/* Sets and clears flags of this attempt. False: it is over, or has one of `unless`. */
+static bool change_flags(int fd, const struct tracked *what, uint64_t set, uint64_t clear,
+                         uint64_t unless)
 {
     struct slot *slot = slot_of(fd);
     uint64_t state = load_relaxed(&slot->state);
 
-    while (load_relaxed(&slot->cookie) == cookie && !(state & SHUT))
-        if (atomic_compare_exchange_weak_explicit(&slot->state, &state, state | SHUT,
-                                                  memory_order_relaxed, memory_order_relaxed))
+    while (load_relaxed(&slot->cookie) == what->cookie && is_attempt(state, what->attempt) &&
+           !(state & unless))
+        if (atomic_compare_exchange_weak_explicit(&slot->state, &state, (state | set) & ~clear,
+                                                  memory_order_release, memory_order_relaxed))
             return true;
     return false;
+}
+
+bool track_claim(int fd, const struct tracked *what)
+{
+    return change_flags(fd, what, CLAIMED | SHUT, 0, CLAIMED);
+}
+
+void track_release(int fd, const struct tracked *what)
+{
+    change_flags(fd, what, 0, CLAIMED, 0);
+}
+
+bool track_was_shut(int fd, uint64_t cookie)
+{
+    struct tracked tracked;
+
+    return track_find(fd, cookie, &tracked) && tracked.shut;
+}
+
+void track_mark_equipped(int fd, const struct tracked *what)
+{
+    change_flags(fd, what, EQUIPPED, 0, 0);
 }
 
 void track_forget(int fd, uint64_t cookie)

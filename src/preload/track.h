@@ -6,10 +6,14 @@
  * over dup(), new for each socket). A descriptor number that is used again simply takes the slot
  * over.
  *
- * Each slot is a few atomic words. The program itself never uses one descriptor number for two
- * sockets at a time, so two writers of one slot are two calls on one socket; who moves `state` by
- * CAS from CONNECTING records the outcome, the other does not. A reader believes the words when the
- * cookie, read before and after (acquire), is the descriptor's own. All [hook].
+ * One socket may make several attempts, to one endpoint after another, under one cookie. They are
+ * numbered: the guard claims the attempt that it has judged, and the next one begins when the guard
+ * has let go, so that what ends one never hits another.
+ *
+ * Each slot is a few atomic words. Its state word says whose they are: by CAS it goes to WRITING
+ * with the next attempt's number and from there to CONNECTING (release), and a reader believes the
+ * others when the number, read before (acquire) and after them, is the same. Who moves it by CAS
+ * from CONNECTING to SETTLED records the outcome, the other does not. All [hook].
  */
 #ifndef PRELOAD_TRACK_H
 #define PRELOAD_TRACK_H
@@ -25,8 +29,10 @@ struct tracked {
     uint32_t service_slot;
     uint32_t endpoint_slot;
     uint32_t generation; /* of the endpoint slot, low 16 bits */
+    uint32_t attempt;    /* filled in by track_find() */
     bool connecting;     /* its outcome has not been recorded */
     bool shut;           /* the guard has shut it */
+    bool equipped;       /* it has its keepalive and user timeout */
 };
 
 /* The cookie of the socket behind `fd`, 0 when the kernel gives none. One system call. */
@@ -35,8 +41,11 @@ uint64_t socket_cookie(int fd);
 /* True without any system call: `fd` is certainly not one of ours. */
 bool track_absent(int fd);
 
-/* A steered attempt begins. cookie 0 is not tracked. */
-void track_begin(int fd, const struct tracked *what);
+/*
+ * A steered attempt begins. cookie 0 is not tracked. False: the guard is about to end an earlier
+ * attempt of this socket, and has not come to it within some milliseconds; there must be no other.
+ */
+bool track_begin(int fd, const struct tracked *what);
 
 /*
  * True when the socket that had number `fd` before was connected to the same endpoint, and for 250
@@ -54,8 +63,17 @@ bool track_settle(int fd, uint64_t cookie);
 unsigned track_places(void);
 bool track_at(unsigned place, int *fd, struct tracked *out);
 
-/* True for exactly one caller per track_begin(): the one that may shut it. */
-bool track_mark_shut(int fd, uint64_t cookie);
+/*
+ * For the guard. True: the attempt is still the one that `what` tells of, is marked as shut, and no
+ * other begins until track_release().
+ */
+bool track_claim(int fd, const struct tracked *what);
+void track_release(int fd, const struct tracked *what);
+/* True: the guard has shut the socket, and what the kernel says of it since is not the server's. */
+bool track_was_shut(int fd, uint64_t cookie);
+
+/* By the guard, once it has set the socket's options. */
+void track_mark_equipped(int fd, const struct tracked *what);
 
 /* The socket is nobody's business any more; a newer one under this number stays. */
 void track_forget(int fd, uint64_t cookie);

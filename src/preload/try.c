@@ -18,38 +18,41 @@
 
 enum { SECOND_LOOK_MS = 5 }; /* a fiftieth of what "lasting" means to track_follows() */
 
-static void log_attempt(const struct journey *journey, unsigned index, const struct address *to,
-                        uint64_t started_ns)
+/* Apart, because of the stack. */
+__attribute__((noinline)) static void tell_attempt(const struct journey *journey, unsigned index,
+                                                   const struct address *to, uint64_t started_ns)
 {
     char name[NAME_TEXT], text[ADDRESS_TEXT];
 
-    if (!log_enabled(LOG_DEBUG))
-        return;
-    route_endpoint_name(&journey->service, index, name);
+    route_endpoint_name(journey->service, index, name);
     log_line(LOG_DEBUG, "fd %d: %s -> %s %s: errno %d after %llu us", journey->fd,
-             journey->service.settings.name, name, describe_address(to, text),
+             journey->service->settings.name, name, describe_address(to, text),
              journey->result < 0 ? journey->error : 0,
              (unsigned long long)((journey->now_ns - started_ns) / NS_PER_US));
 }
 
-/* True: this connection takes the place of one to the same endpoint that was meant to last. */
+/*
+ * True: this connection takes the place of one to the same endpoint that was meant to last.
+ * journey->lost: the guard is at this socket, and there must be no further attempt.
+ */
 static bool begin_tracking(struct journey *journey, unsigned index, uint64_t started_ns)
 {
-    const struct endpoint_brief *endpoint = &journey->service.endpoints[index];
-    struct tracked tracked = {
+    const struct endpoint_brief *endpoint = &journey->service->endpoints[index];
+    const struct tracked tracked = {
         .cookie = journey->cookie,
         .started_ns = started_ns,
-        .service_slot = journey->service.settings.slot,
+        .service_slot = journey->service->settings.slot,
         .endpoint_slot = endpoint->slot,
         .generation = endpoint->generation,
+        .equipped = !journey->watched,
     };
-
     bool follows;
 
     if (!journey->ours)
         return false;
     follows = track_follows(journey->fd, &tracked);
-    track_begin(journey->fd, &tracked);
+    if (!track_begin(journey->fd, &tracked))
+        journey->lost = true;
     guard_kick();
     return follows;
 }
@@ -62,8 +65,8 @@ static void record(struct journey *journey, unsigned index, int error, uint64_t 
     if (tracked && !track_settle(journey->fd, journey->cookie))
         return;
     if (journey->ours && error == 0)
-        avoid_forget(journey->service.endpoints[index].slot);
-    service_report(&journey->service, index, error, journey->now_ns - started_ns, journey->now_ns);
+        avoid_forget(journey->service->endpoints[index].slot);
+    service_report(journey->service, index, error, journey->now_ns - started_ns, journey->now_ns);
 }
 
 /*
@@ -91,7 +94,7 @@ bool try_is_still_ours(struct journey *journey)
  */
 static bool refused_already(struct journey *journey, bool more_addresses)
 {
-    const struct retry_rules *retry = &journey->service.settings.retry;
+    const struct retry_rules *retry = &journey->service->settings.retry;
 
     if (journey->error != EINPROGRESS || !(retry->errors & OUTCOME_BIT(OUTCOME_REFUSED)))
         return false;
@@ -113,10 +116,8 @@ static bool was_cancelled(const struct journey *journey)
 /* Our own guard ended the attempt, because its time was up or the endpoint is down. */
 static bool guard_ended(const struct journey *journey)
 {
-    struct tracked tracked;
-
     return journey->error == ECONNRESET && journey->ours &&
-           track_find(journey->fd, journey->cookie, &tracked) && tracked.shut;
+           track_was_shut(journey->fd, journey->cookie);
 }
 
 /*
@@ -129,7 +130,7 @@ static bool hangs_up(struct journey *journey)
 {
     struct pollfd poll_fd = {.fd = journey->fd, .events = POLLIN | POLLRDHUP};
 
-    return journey->attempts < journey->service.settings.retry.attempts &&
+    return journey->attempts < journey->service->settings.retry.attempts &&
            pick_other(journey, journey->tried, false) >= 0 &&
            poll(&poll_fd, 1, SECOND_LOOK_MS) == 1 && poll_fd.revents & (POLLERR | POLLHUP) &&
            try_is_still_ours(journey) && socket_state(journey->fd) == TCP_CLOSE;
@@ -168,7 +169,7 @@ static enum progress try_address(struct journey *journey, const struct address *
     }
     if (journey->now_ns - before_ns >= BLOCKED_NS && journey->cookie && !try_is_still_ours(journey))
         return journey->result >= 0 ? CONNECTED : UNDECIDED;
-    socket_bound(journey->fd, journey->options, journey->service.settings.connect.user_timeout_ns);
+    socket_bound(journey->fd, journey->options, journey->service->settings.connect.user_timeout_ns);
     if (journey->result >= 0 && !is_deferred(journey, journey->now_ns - started_ns))
         return CONNECTED;
     if (refused_already(journey, more_addresses)) {
@@ -186,7 +187,7 @@ bool try_worth_another(const struct journey *journey)
     enum outcome outcome = outcome_of(journey->error);
 
     return !journey->lost && outcome != OUTCOME_LOCAL && !was_cancelled(journey) &&
-           journey->service.settings.retry.errors & OUTCOME_BIT(outcome);
+           journey->service->settings.retry.errors & OUTCOME_BIT(outcome);
 }
 
 /*
@@ -197,7 +198,7 @@ enum progress try_endpoint(struct journey *journey, unsigned index)
 {
     struct address addresses[ADDRESSES_MAX];
     unsigned count = pick_addresses(journey, index, addresses);
-    uint64_t timeout_ns = journey->service.settings.connect.timeout_ns;
+    uint64_t timeout_ns = journey->service->settings.connect.timeout_ns;
     uint64_t started_ns = journey->now_ns, now_ns;
     enum progress progress = OUT_OF_REACH;
     bool follows = false;
@@ -209,14 +210,17 @@ enum progress try_endpoint(struct journey *journey, unsigned index)
         return OUT_OF_REACH;
     }
     journey->attempts++;
-    if (journey->service.segment->writable)
-        count_up(&journey->service.endpoint_live[index]->steered);
+    if (journey->service->segment->writable)
+        count_up(&journey->service->endpoint_live[index]->steered);
     for (unsigned i = 0; i < count; i++) {
         now_ns = journey->now_ns;
-        follows = begin_tracking(journey, index, now_ns) || follows;
+        follows = begin_tracking(journey, index, started_ns) || follows;
+        if (journey->lost)
+            return FAILED; /* with the answer of the attempt before */
         progress =
             try_address(journey, &addresses[i], timeout_ns - (now_ns - started_ns), i + 1 < count);
-        log_attempt(journey, index, &addresses[i], now_ns);
+        if (log_enabled(LOG_DEBUG))
+            tell_attempt(journey, index, &addresses[i], now_ns);
         if (progress != FAILED || !try_worth_another(journey) || !try_is_still_ours(journey) ||
             journey->now_ns - started_ns >= AT_ONCE_NS ||
             journey->now_ns - started_ns >= timeout_ns)

@@ -18,6 +18,10 @@ static const struct {
     {"CLUSTERDOWN ", CHECK_CLUSTERDOWN},
     {"BUSY ", CHECK_BUSY},
     {"ERR max number of clients ", CHECK_MAX_CLIENTS},
+    {"READONLY ", CHECK_READONLY},
+    {"MISCONF ", CHECK_MISCONF},
+    {"OOM ", CHECK_OOM},
+    {"NOREPLICAS ", CHECK_NOREPLICAS},
 };
 
 enum check_cause answer_cause(const char *text)

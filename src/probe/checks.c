@@ -74,6 +74,7 @@ void check_finish(struct check *check, enum probe_outcome outcome, enum check_ca
         .outcome = outcome,
         .cause = cause,
         .error = error,
+        .role = check->role,
         .started_ns = check->started_ns,
         .rtt_ns = outcome == PROBE_PASSED && now_ns > check->sent_ns ? now_ns - check->sent_ns : 0,
     };
@@ -87,12 +88,14 @@ static uint64_t number_of(const struct checks *checks, const struct check *check
     return checks->oldest + behind;
 }
 
-bool checks_owe(struct checks *checks, const struct check *check)
+bool checks_owe(struct checks *checks, const struct check *check, unsigned answers)
 {
     struct owed *owed = &checks->owed[(checks->owed_first + checks->owed_count) % ANSWERS_OWED];
 
     if (checks->owed_count == ANSWERS_OWED)
         return false;
+    owed->answers = (uint8_t)answers;
+    owed->answered = 0;
     owed->to = check ? number_of(checks, check) : OWED_TO_AUTH;
     owed->patience_ns =
         check ? check->started_ns + PATIENCE * (check->deadline_ns - check->started_ns)
@@ -101,20 +104,21 @@ bool checks_owe(struct checks *checks, const struct check *check)
     return true;
 }
 
-bool checks_answered(struct checks *checks, struct check **check, bool *auth)
+bool checks_answered(struct checks *checks, struct answered *out)
 {
-    uint64_t to = checks->owed[checks->owed_first].to;
+    struct owed *owed = &checks->owed[checks->owed_first];
+    uint64_t to = owed->to;
 
-    *check = NULL;
-    *auth = false;
     if (checks->owed_count == 0)
         return false;
-    checks->owed_first = (checks->owed_first + 1) % ANSWERS_OWED;
-    checks->owed_count--;
-    if (to == OWED_TO_AUTH)
-        *auth = true;
-    else if (to >= checks->oldest && !numbered(checks, to)->finished)
-        *check = numbered(checks, to);
+    *out = (struct answered){.index = owed->answered++, .auth = to == OWED_TO_AUTH};
+    out->last = owed->answered >= owed->answers;
+    if (out->last) {
+        checks->owed_first = (checks->owed_first + 1) % ANSWERS_OWED;
+        checks->owed_count--;
+    }
+    if (!out->auth && to >= checks->oldest && !numbered(checks, to)->finished)
+        out->check = numbered(checks, to);
     return true;
 }
 

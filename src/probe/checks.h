@@ -17,6 +17,8 @@ struct check {
     uint64_t deadline_ns;
     uint64_t sent_ns;
     uint64_t token;
+    enum check_cause found; /* by its answers so far */
+    enum role_wanted role;
     bool resent; /* once already: its connection ended */
     bool finished;
     struct probe_result result;
@@ -27,6 +29,8 @@ struct check {
 
 struct owed {
     uint64_t to;
+    uint8_t answers; /* still to come */
+    uint8_t answered;
     uint64_t patience_ns; /* after this the connection is given up */
 };
 
@@ -49,10 +53,18 @@ uint64_t checks_deadline_ns(const struct checks *checks);
 void check_finish(struct check *check, enum probe_outcome outcome, enum check_cause cause,
                   int error, uint64_t now_ns);
 
-/* `check` NULL: AUTH. False: no room, so much has not been answered. */
-bool checks_owe(struct checks *checks, const struct check *check);
-/* An answer has come: whose? False: nobody asked. *check is NULL for AUTH and for late answers. */
-bool checks_answered(struct checks *checks, struct check **check, bool *auth);
+/* `check` NULL: AUTH. It gets 1..3 answers. False: no room, so much has not been answered. */
+bool checks_owe(struct checks *checks, const struct check *check, unsigned answers);
+
+/* Whose an answer is, its number from 0 on, and whether it is the last one. */
+struct answered {
+    struct check *check; /* NULL: AUTH's, or of a check that is over */
+    bool auth;
+    unsigned index;
+    bool last;
+};
+/* An answer has come. False: nobody asked. */
+bool checks_answered(struct checks *checks, struct answered *out);
 bool checks_is_owed(const struct checks *checks);
 /* When patience with the oldest unanswered question ends; UINT64_MAX: none is. */
 uint64_t checks_patience_ns(const struct checks *checks);

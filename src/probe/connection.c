@@ -1,13 +1,17 @@
 #include "probe/connection.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "probe/net.h"
 
+const struct stream_driver *stream_tls;
+
 void connection_init(struct connection *connection)
 {
-    memset(connection, 0, sizeof(*connection));
+    memset(connection, 0, offsetof(struct connection, out));
     connection->fd = -1;
 }
 
@@ -23,12 +27,44 @@ static void wipe_sent(struct connection *connection)
 
 void connection_close(struct connection *connection)
 {
+    if (connection->stream)
+        stream_tls->close(connection->stream);
+    connection->stream = NULL;
     if (connection->fd >= 0)
         net_close(connection->fd);
     connection->fd = -1;
+    connection->joined = false;
     connection->made = false;
     reader_reset(&connection->reader);
     wipe_sent(connection);
+}
+
+static int shake_hands(struct connection *connection)
+{
+    int error = stream_tls->handshake(connection->stream);
+
+    if (error == -EAGAIN)
+        return -EINPROGRESS;
+    connection->made = error == 0;
+    if (error)
+        connection->trouble = stream_tls->cause(connection->stream);
+    return error;
+}
+
+/* TCP's part is done. */
+static int join(struct connection *connection, const struct probe_target *target)
+{
+    connection->joined = true;
+    connection->trouble = CHECK_FINE;
+    if (!target->tls) {
+        connection->made = true;
+        return 0;
+    }
+    connection->trouble = CHECK_NEEDS_PROGRAM;
+    if (stream_tls)
+        connection->stream =
+            stream_tls->open(connection->fd, &target->tls_settings, &connection->trouble);
+    return connection->stream ? shake_hands(connection) : -EPROTO;
 }
 
 /* Goes on with connection->address, the last error being `error`. */
@@ -45,9 +81,8 @@ static int try_addresses(struct connection *connection, const struct probe_targe
             error = net_outcome(connection->fd, address);
         if (error == -EINPROGRESS)
             return error;
-        connection->made = error == 0;
-        if (connection->made)
-            return 0;
+        if (error == 0)
+            return join(connection, target);
     }
     connection_close(connection);
     return error;
@@ -61,13 +96,15 @@ int connection_open(struct connection *connection, const struct probe_target *ta
 
 int connection_finish(struct connection *connection, const struct probe_target *target)
 {
-    int error = net_outcome(connection->fd, &target->addresses[connection->address]);
+    int error;
 
+    if (connection->joined)
+        return shake_hands(connection);
+    error = net_outcome(connection->fd, &target->addresses[connection->address]);
     if (error == -EINPROGRESS)
         return error;
-    connection->made = error == 0;
-    if (connection->made)
-        return 0;
+    if (error == 0)
+        return join(connection, target);
     connection->address++;
     return try_addresses(connection, target, error);
 }
@@ -84,8 +121,10 @@ bool connection_queue(struct connection *connection, const char *bytes, size_t l
 void connection_flush(struct connection *connection)
 {
     while (connection_is_sending(connection)) {
-        ssize_t sent = net_send(connection->fd, connection->out + connection->out_from,
-                                connection->out_to - connection->out_from);
+        const char *from = connection->out + connection->out_from;
+        size_t length = connection->out_to - connection->out_from;
+        ssize_t sent = connection->stream ? stream_tls->send(connection->stream, from, length)
+                                          : net_send(connection->fd, from, length);
 
         if (sent == -EAGAIN)
             return;
@@ -101,12 +140,32 @@ bool connection_is_sending(const struct connection *connection)
     return connection->out_from < connection->out_to;
 }
 
+short connection_events(const struct connection *connection)
+{
+    if (!connection->joined)
+        return POLLOUT;
+    if (!connection->made)
+        return stream_tls->events(connection->stream);
+    return connection_is_sending(connection) ? POLLIN | POLLOUT : POLLIN;
+}
+
+bool connection_has_more(const struct connection *connection)
+{
+    return connection->stream && stream_tls->has_more(connection->stream);
+}
+
 ssize_t connection_receive(struct connection *connection)
 {
     char bytes[READER_CHUNK];
-    ssize_t length = net_receive(connection->fd, bytes, sizeof(bytes));
+    ssize_t length;
     int error;
 
+    if (connection->stream)
+        length = stream_tls->receive(connection->stream, bytes, sizeof(bytes));
+    else
+        length = net_receive(connection->fd, bytes, sizeof(bytes));
+    if (length == -EPROTO)
+        connection->trouble = stream_tls->cause(connection->stream);
     if (length == 0)
         return -EPIPE;
     if (length < 0)

@@ -3,27 +3,34 @@
 
 enum { TOKEN_TEXT = 17 };
 
-static void token_text(char to[static TOKEN_TEXT], uint64_t token)
+static void token_text(char to[static TOKEN_TEXT], const struct question *question)
 {
-    text_format(to, TOKEN_TEXT, "%016llx", (unsigned long long)token);
+    text_format(to, TOKEN_TEXT, "%016llx", (unsigned long long)question->token);
 }
 
-static size_t ask(char to[static COMMAND_MAX], uint64_t token)
+static size_t ask(char to[static COMMAND_MAX], const struct question *question)
 {
     char text[TOKEN_TEXT];
     const char *const words[] = {"ECHO", text};
 
-    token_text(text, token);
+    token_text(text, question);
     return command_write(to, 2, words);
 }
 
-static bool is_right(const struct reply *reply, uint64_t token)
+static enum check_cause judge(const struct question *question, const struct reply *reply,
+                              unsigned index)
 {
     char text[TOKEN_TEXT];
 
-    token_text(text, token);
+    (void)index;
+    token_text(text, question);
     return (reply->type == REPLY_STRING || reply->type == REPLY_STATUS) &&
-           reply->length == TOKEN_TEXT - 1 && text_equal(reply->text, text);
+                   reply->length == TOKEN_TEXT - 1 && text_equal(reply->text, text)
+               ? CHECK_FINE
+               : CHECK_WRONG_REPLY;
 }
 
-const struct kind kind_echo = {.request = ask, .is_right = is_right};
+const struct kind kind_echo = {.request = ask,
+                               .judge = judge,
+                               .answers = 1,
+                               .alive_is_enough = true};

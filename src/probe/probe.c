@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "policy/outcome.h"
@@ -11,6 +12,7 @@
 #include "probe/connection.h"
 #include "probe/foreign.h"
 #include "probe/kind.h"
+#include "probe/worker.h"
 
 /* Reads per probe_handle(): more than all answers need, and no server can hold the loop up. */
 enum { READS_MAX = 16 };
@@ -20,12 +22,17 @@ struct probe {
     const struct kind *kind;
     uint64_t now_ns; /* of the call that is under way */
     struct checks checks;
-    struct connection connection;
+    /* of a check that a worker makes, one at a time: */
+    struct worker *worker;
+    struct job *job; /* NULL: none is under way */
     /* of the connection: */
     enum check_cause auth; /* CHECK_FINE, CHECK_WRONGPASS, CHECK_NOPERM */
     enum check_cause
         refusal; /* what AUTH was answered, should the server hang up; or CHECK_CLOSED */
+    struct connection connection;
 };
+
+const struct worker_driver *probe_workers;
 
 static void make_connection(struct probe *probe);
 
@@ -37,14 +44,14 @@ size_t probe_size(void)
 void probe_init(struct probe *probe, const struct probe_target *target)
 {
     static const struct kind *const kinds[] = {
-        [PROBE_TCP] = &kind_tcp,
-        [PROBE_PING] = &kind_ping,
-        [PROBE_ECHO] = &kind_echo,
+        [PROBE_TCP] = &kind_tcp,     [PROBE_PING] = &kind_ping,       [PROBE_ECHO] = &kind_echo,
+        [PROBE_ROLE] = &kind_role,   [PROBE_COMMAND] = &kind_command, [PROBE_KEY] = &kind_key,
+        [PROBE_WRITE] = &kind_write,
     };
 
-    memset(probe, 0, sizeof(*probe));
+    memset(probe, 0, offsetof(struct probe, connection));
     probe->target = *target;
-    probe->kind = kinds[target->kind];
+    probe->kind = target->kind < PROBE_HTTP ? kinds[target->kind] : NULL;
     connection_init(&probe->connection);
 }
 
@@ -66,6 +73,22 @@ static enum check_cause cause_of(int error)
     return CHECK_FINE;
 }
 
+bool probe_can(const struct probe_target *target)
+{
+    if (target->kind >= PROBE_HTTP)
+        return probe_workers && probe_workers->can(target->kind);
+    return !target->tls || stream_tls;
+}
+
+/* TLS came to nothing. Files of ours that are no good say nothing about the server. */
+static void fail_for(struct probe *probe, struct check *check, enum check_cause cause)
+{
+    bool ours = cause == CHECK_TLS_CA_FILE || cause == CHECK_TLS_CERT_FILE ||
+                cause == CHECK_NEEDS_PROGRAM || cause == CHECK_FINE;
+
+    check_finish(check, ours ? PROBE_VOID : PROBE_FAILED, cause, 0, probe->now_ns);
+}
+
 /* An error of a system call, 0 or a positive errno, ends this check. */
 static void fail(struct probe *probe, struct check *check, enum check_cause cause, int error)
 {
@@ -82,10 +105,59 @@ static void end_connection(struct probe *probe)
     probe->refusal = CHECK_CLOSED;
 }
 
+/* ---- checks that a worker makes ---- */
+
+static bool by_worker(const struct probe *probe)
+{
+    return !probe->kind;
+}
+
+static void drop_job(struct probe *probe)
+{
+    if (probe->job)
+        probe_workers->drop(probe->job);
+    probe->job = NULL;
+}
+
+static void start_job(struct probe *probe, struct check *check)
+{
+    if (!probe->worker)
+        probe->worker = probe_workers->open(&probe->target);
+    if (probe->worker)
+        probe->job = probe_workers->start(probe->worker, check->deadline_ns);
+    if (!probe->job)
+        check_finish(check, PROBE_VOID, CHECK_FINE, ENOMEM, probe->now_ns);
+}
+
+/* There is one check at most, and this ends it. */
+static void finish_job(struct probe *probe, enum probe_outcome outcome, enum check_cause cause)
+{
+    uint64_t first = 0;
+    struct check *check = checks_next(&probe->checks, &first);
+
+    if (check)
+        check_finish(check, outcome, cause, 0, probe->now_ns);
+    drop_job(probe);
+}
+
+static void take_job(struct probe *probe)
+{
+    struct job_result result;
+
+    if (probe->job && probe_workers->result(probe->job, &result))
+        finish_job(probe, result.outcome, result.cause);
+}
+
 void probe_close(struct probe *probe)
 {
+    drop_job(probe);
+    if (probe->worker)
+        probe_workers->close(probe->worker);
+    probe->worker = NULL;
     end_connection(probe);
 }
+
+/* ---- checks that ask Redis ---- */
 
 /* The connection ended, or is of no more use: checks in flight get one more chance on a new one. */
 static void move_to_new_connection(struct probe *probe, enum check_cause cause, int error)
@@ -115,7 +187,7 @@ static bool ask_to_enter(struct probe *probe)
     char text[COMMAND_MAX];
     size_t length = auth_request(text, &probe->target);
     bool sent =
-        checks_owe(&probe->checks, NULL) && connection_queue(&probe->connection, text, length);
+        checks_owe(&probe->checks, NULL, 1) && connection_queue(&probe->connection, text, length);
     volatile char *byte = text;
 
     for (size_t i = 0; i < sizeof(text); i++) /* volatile, or the compiler leaves it out */
@@ -125,11 +197,14 @@ static bool ask_to_enter(struct probe *probe)
 
 static bool send_check(struct probe *probe, struct check *check)
 {
+    struct question question = {.target = &probe->target, .token = check->token};
     char text[COMMAND_MAX];
-    size_t length = probe->kind->request(text, check->token);
+    size_t length = probe->kind->request(text, &question);
 
     check->sent_ns = probe->now_ns;
-    return checks_owe(&probe->checks, check) && connection_queue(&probe->connection, text, length);
+    check->found = CHECK_FINE;
+    return checks_owe(&probe->checks, check, probe->kind->answers) &&
+           connection_queue(&probe->connection, text, length);
 }
 
 /* A new connection has room for AUTH and PROBES_IN_FLIGHT checks. */
@@ -153,6 +228,7 @@ static void greet(struct probe *probe)
 /* `error`: of connection_open() or connection_finish(). */
 static void connection_answered(struct probe *probe, int error)
 {
+    enum check_cause trouble = probe->connection.trouble;
     struct check *check;
 
     if (error == -EINPROGRESS)
@@ -162,8 +238,12 @@ static void connection_answered(struct probe *probe, int error)
         return;
     }
     end_connection(probe);
-    for (uint64_t i = 0; (check = checks_next(&probe->checks, &i)); i++)
-        fail(probe, check, cause_of(-error), -error);
+    for (uint64_t i = 0; (check = checks_next(&probe->checks, &i)); i++) {
+        if (error == -EPROTO)
+            fail_for(probe, check, trouble);
+        else
+            fail(probe, check, cause_of(-error), -error);
+    }
 }
 
 static void make_connection(struct probe *probe)
@@ -181,13 +261,18 @@ static void make_connection(struct probe *probe)
 
 bool probe_start(struct probe *probe, uint64_t now_ns, uint64_t deadline_ns)
 {
-    struct check *check = checks_add(&probe->checks, now_ns, deadline_ns);
+    struct check *check;
     bool sent = true;
 
     probe->now_ns = now_ns;
+    if (by_worker(probe) && checks_in_flight(&probe->checks))
+        return false;
+    check = checks_add(&probe->checks, now_ns, deadline_ns);
     if (!check)
         return false;
-    if (probe->connection.fd < 0) {
+    if (by_worker(probe)) {
+        start_job(probe, check);
+    } else if (probe->connection.fd < 0) {
         make_connection(probe);
     } else if (probe->connection.made) {
         /* Who was not let in asks again, in case the password there has been put right. */
@@ -204,51 +289,67 @@ bool probe_start(struct probe *probe, uint64_t now_ns, uint64_t deadline_ns)
 
 int probe_fd(const struct probe *probe)
 {
+    if (by_worker(probe))
+        return probe->job ? probe_workers->fd(probe->job) : -1;
     return probe->connection.fd;
 }
 
 short probe_events(const struct probe *probe)
 {
-    if (!probe->connection.made)
-        return POLLOUT;
-    return connection_is_sending(&probe->connection) ? POLLIN | POLLOUT : POLLIN;
+    return by_worker(probe) ? POLLIN : connection_events(&probe->connection);
 }
 
-static void judge(struct probe *probe, struct check *check, const struct reply *reply)
+static enum check_cause cause_of_answer(struct probe *probe, struct check *check,
+                                        const struct reply *reply, unsigned index)
 {
-    enum check_cause cause = CHECK_WRONG_REPLY;
+    struct question question = {.target = &probe->target, .token = check->token};
+    enum check_cause cause;
 
-    if (probe->kind->is_right(reply, check->token)) {
-        check_finish(check, PROBE_PASSED, probe->auth, 0, probe->now_ns);
-        return;
+    if (reply->type != REPLY_ERROR) {
+        if (probe->kind == &kind_role)
+            check->role = role_of(reply);
+        return probe->kind->judge(&question, reply, index);
     }
-    if (reply->type == REPLY_ERROR)
-        cause = answer_cause(reply->text);
+    cause = answer_cause(reply->text);
     if (cause == CHECK_NOAUTH && probe->target.password[0]) /* our AUTH did not help */
         cause = CHECK_WRONGPASS;
-    if (answer_is_alive(cause))
-        check_finish(check, PROBE_PASSED, cause, 0, probe->now_ns);
+    return cause;
+}
+
+/* The first answer that is not right decides; the others of the same question are waited for. */
+static void judge(struct probe *probe, struct check *check, const struct reply *reply,
+                  const struct answered *answered)
+{
+    enum check_cause cause = cause_of_answer(probe, check, reply, answered->index);
+
+    if (check->found == CHECK_FINE)
+        check->found = cause;
+    if (!answered->last)
+        return;
+    if (check->found == CHECK_FINE)
+        check_finish(check, PROBE_PASSED, probe->auth, 0, probe->now_ns);
+    else if (probe->kind->alive_is_enough && answer_is_alive(check->found))
+        check_finish(check, PROBE_PASSED, check->found, 0, probe->now_ns);
     else
-        fail(probe, check, cause, 0);
+        fail(probe, check, check->found, 0);
 }
 
 /* False: nobody asked; whatever this is, what comes behind it could not be told apart. */
 static bool take_reply(struct probe *probe, const struct reply *reply)
 {
-    struct check *check;
-    bool auth;
+    struct answered answered;
 
     if (reply->type == REPLY_PUSH)
         return true;
-    if (!checks_answered(&probe->checks, &check, &auth))
+    if (!checks_answered(&probe->checks, &answered))
         return false;
-    if (auth) {
+    if (answered.auth) {
         enum check_cause cause = auth_answer(reply);
 
         probe->auth = answer_is_alive(cause) ? cause : CHECK_FINE;
         probe->refusal = cause == CHECK_FINE || answer_is_alive(cause) ? CHECK_CLOSED : cause;
-    } else if (check) {
-        judge(probe, check, reply);
+    } else if (answered.check) {
+        judge(probe, answered.check, reply, &answered);
     }
     return true;
 }
@@ -256,7 +357,9 @@ static bool take_reply(struct probe *probe, const struct reply *reply)
 /* `error`: of connection_receive(). */
 static void connection_ended(struct probe *probe, int error)
 {
-    if (error == -EPIPE || probe->refusal != CHECK_CLOSED)
+    if (error == -EPROTO && probe->connection.trouble != CHECK_FINE)
+        move_to_new_connection(probe, probe->connection.trouble, 0);
+    else if (error == -EPIPE || probe->refusal != CHECK_CLOSED)
         move_to_new_connection(probe, probe->refusal, 0);
     else
         move_to_new_connection(probe, cause_of(-error), -error);
@@ -294,6 +397,8 @@ void probe_handle(struct probe *probe, short revents, uint64_t now_ns)
     struct connection *connection = &probe->connection;
 
     probe->now_ns = now_ns;
+    if (by_worker(probe) && revents)
+        take_job(probe);
     if (connection->fd < 0 || !revents)
         return;
     if (!connection->made) {
@@ -302,7 +407,7 @@ void probe_handle(struct probe *probe, short revents, uint64_t now_ns)
     }
     if (revents & POLLOUT)
         connection_flush(connection);
-    for (unsigned i = 0; i < READS_MAX; i++) {
+    for (unsigned i = 0; i < READS_MAX || connection_has_more(connection); i++) {
         ssize_t length = connection_receive(connection);
 
         if (length == -EAGAIN)
@@ -318,13 +423,20 @@ void probe_handle(struct probe *probe, short revents, uint64_t now_ns)
 
 void probe_expire(struct probe *probe, uint64_t now_ns)
 {
+    bool shaking = probe->connection.joined && !probe->connection.made;
     bool expired = false;
     struct check *check;
 
     probe->now_ns = now_ns;
+    if (by_worker(probe)) {
+        if (checks_deadline_ns(&probe->checks) <= now_ns)
+            finish_job(probe, PROBE_FAILED,
+                       probe->target.kind == PROBE_EXEC ? CHECK_EXEC_TIMEOUT : CHECK_HTTP_TIMEOUT);
+        return;
+    }
     for (uint64_t i = 0; (check = checks_next(&probe->checks, &i)); i++) {
         if (check->deadline_ns <= now_ns) {
-            fail(probe, check, CHECK_TIMEOUT, ETIMEDOUT);
+            fail(probe, check, shaking ? CHECK_TLS_TIMEOUT : CHECK_TIMEOUT, ETIMEDOUT);
             expired = true;
         }
     }
@@ -341,6 +453,7 @@ void probe_void(struct probe *probe)
 
     for (uint64_t i = 0; (check = checks_next(&probe->checks, &i)); i++)
         check_finish(check, PROBE_VOID, CHECK_FINE, 0, probe->now_ns);
+    drop_job(probe);
     if (!probe->connection.made)
         end_connection(probe);
 }

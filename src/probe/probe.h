@@ -8,7 +8,8 @@
  *
  * Non-blocking, no libc lock, no allocation beyond its own bounded memory: it runs in a thread of a
  * stranger's process. Kinds: tcp (a connection is accepted), ping (PING), echo (ECHO of a random
- * token). One connection is kept for ping and echo; answers come in order, so a check may be sent
+ * token), role (ROLE), command, key (GET) and write (SET, GET, DEL of a random key). One connection
+ * is kept for all but tcp; answers come in order, so a check may be sent
  * while the one before is unanswered. Its end is no verdict: the check is sent again, once, on a
  * new connection. An answer after the deadline is read and ignored; a connection is given up when
  * an answer is three times as late as it may be, or it is not even made when its first check's time
@@ -24,6 +25,7 @@
 
 #include "base/address.h"
 #include "policy/verdict.h"
+#include "state/layout.h"
 
 enum { PROBES_IN_FLIGHT = 16, REPLY_MAX = 64 * 1024, CREDENTIAL_TEXT = 256 };
 
@@ -31,6 +33,13 @@ struct probe_target {
     struct address addresses[ADDRESSES_MAX]; /* tried in order when one refuses at once */
     uint32_t address_count;
     enum probe_kind kind;
+    enum role_wanted role;       /* of a role check */
+    struct check_settings check; /* of a check block; zero for the others */
+    uint32_t tls;                /* 1: Redis over TLS, as follows */
+    struct tls_settings tls_settings;
+    char service[NAME_TEXT]; /* exec: what it is about */
+    char endpoint[NAME_TEXT];
+    char host[ADDRESS_HOST_TEXT];   /* exec and lag: as configured */
     char username[CREDENTIAL_TEXT]; /* "" = the default user */
     char password[CREDENTIAL_TEXT]; /* "" = no AUTH */
 };
@@ -40,10 +49,14 @@ enum probe_outcome { PROBE_PASSED, PROBE_FAILED, PROBE_VOID };
 struct probe_result {
     enum probe_outcome outcome;
     enum check_cause cause;
-    int error; /* errno where there was one */
+    int error;             /* errno where there was one */
+    enum role_wanted role; /* what ROLE said; ROLE_ANY: nothing was asked or understood */
     uint64_t started_ns;
     uint64_t rtt_ns; /* of a passed check: from its sending (tcp: its start) to the answer */
 };
+
+/* False: only the program `redisteer` can do this, and this is not it. */
+bool probe_can(const struct probe_target *target);
 
 struct probe; /* probe_size() bytes, from the caller */
 size_t probe_size(void);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "probe/foreign.h"
 #include "probe/hiredis.h"
 
@@ -44,6 +45,11 @@ static void *note_string(const redisReadTask *task, char *text, size_t length)
         note_text(&reader->reply, text, length);
     } else if (!task->parent->parent && task->idx == 0) {
         note_text(&reader->reply, text, length);
+    } else if (!task->parent->parent && task->idx == 3) {
+        size_t kept = length < REPLY_FOURTH ? length : REPLY_FOURTH - 1;
+
+        memcpy(reader->reply.fourth, text, kept);
+        reader->reply.fourth[kept] = '\0';
     }
     return reader;
 }
@@ -64,13 +70,26 @@ static void *note_array(const redisReadTask *task, int elements)
 
 static void *note_integer(const redisReadTask *task, long long value)
 {
-    (void)value;
-    return task->privdata;
+    struct reader *reader = task->privdata;
+    char digits[24];
+    size_t length = text_format(digits, sizeof(digits), "%lld", value);
+
+    if (!task->parent)
+        reader->reply.type = REPLY_INTEGER;
+    if (!task->parent || (!task->parent->parent && task->idx == 0))
+        note_text(&reader->reply, digits, length);
+    return reader;
 }
 
 static void *note_nil(const redisReadTask *task)
 {
-    return task->privdata;
+    struct reader *reader = task->privdata;
+
+    if (!task->parent) {
+        reader->reply.type = REPLY_NIL;
+        note_text(&reader->reply, "(nil)", 5);
+    }
+    return reader;
 }
 
 static redisReplyObjectFunctions notes = {

@@ -12,14 +12,24 @@
 
 #include "probe/arena.h"
 
-enum { READER_CHUNK = 4096, REPLY_TEXT = 128, REPLY_BEGIN = 8 };
+enum { READER_CHUNK = 4096, REPLY_TEXT = 128, REPLY_FOURTH = 16, REPLY_BEGIN = 8 };
 
-enum reply_type { REPLY_OTHER, REPLY_STATUS, REPLY_ERROR, REPLY_STRING, REPLY_ARRAY, REPLY_PUSH };
+enum reply_type {
+    REPLY_OTHER,
+    REPLY_STATUS,
+    REPLY_ERROR,
+    REPLY_STRING,
+    REPLY_INTEGER,
+    REPLY_NIL,
+    REPLY_ARRAY,
+    REPLY_PUSH
+};
 
 struct reply {
     enum reply_type type;
-    size_t length;         /* of the text before it was cut */
-    char text[REPLY_TEXT]; /* of an array: its first element's. Ends with NUL */
+    size_t length;             /* of the text before it was cut */
+    char text[REPLY_TEXT];     /* of an array: its first element's; a number in digits; "(nil)" */
+    char fourth[REPLY_FOURTH]; /* of an array: its fourth element's, as far as it fits */
 };
 
 struct reader {

@@ -105,6 +105,32 @@ static void each_equal(struct spot *spots, size_t count, struct complaints *comp
     }
 }
 
+static bool needs_program(const struct settings *settings, const struct expression *expression)
+{
+    for (size_t i = 0; i < expression->count; i++)
+        if (!(expression->checks[i] & CHECK_BUILT_IN) &&
+            expression->checks[i] < settings->check_count &&
+            settings->checks[expression->checks[i]].settings.kind >= PROBE_HTTP)
+            return true;
+    return false;
+}
+
+/* What a thread cannot do it shall not be told to. */
+static void compare_monitor(const struct settings *settings, struct complaints *complaints)
+{
+    for (size_t i = 0; i < settings->service_count; i++) {
+        const struct service *service = &settings->services[i];
+        bool gated = needs_program(settings, &service->failover.gate);
+        for (size_t j = 0; j < service->endpoint_count; j++) {
+            const struct endpoint *endpoint = &service->endpoints[j];
+            if (gated || endpoint->tls.enabled || needs_program(settings, &endpoint->health.probe))
+                complain(complaints, endpoint->line, endpoint->name,
+                         "checks over TLS and of type http, lag or exec need `redisteer monitor`, "
+                         "which monitor = thread excludes");
+        }
+    }
+}
+
 int compare_services(const struct settings *settings, struct complaints *complaints)
 {
     size_t matches = 0, endpoints = 0;
@@ -128,6 +154,8 @@ int compare_services(const struct settings *settings, struct complaints *complai
         }
     }
     each_equal(spots, endpoints, complaints, compare_endpoints);
+    if (settings->monitor == MONITOR_THREAD)
+        compare_monitor(settings, complaints);
     free(spots);
     return 0;
 }

@@ -21,7 +21,7 @@ void service_defaults(struct service *service)
     service->when_all_down = ALL_DOWN_TRY;
     service->health = (struct health_rules){
         .enabled = true,
-        .probe = PROBE_PING,
+        .probe = {.count = 1, .checks = {CHECK_BUILT_IN | PROBE_PING}},
         .role = ROLE_ANY,
         .policy = PROBES_ALL,
         .interval_ns = NS_PER_S,
@@ -74,4 +74,5 @@ void endpoint_defaults(struct endpoint *endpoint, const struct service *service)
 {
     endpoint->weight_milli = 1000;
     endpoint->health = service->health;
+    endpoint->tls.settings.verify = true;
 }

@@ -56,7 +56,7 @@ int understand_endpoint(struct reading *reading, const struct input *in,
         complain(reading->complaints, endpoint->line, name, "the endpoint has no address");
     endpoint->weight_milli = value_milli(in, "weight", endpoint->weight_milli, 0, 1000000);
     value_label(in, "zone", endpoint->zone, sizeof(endpoint->zone));
-    understand_tls(&tls);
+    understand_tls(&tls, &endpoint->tls);
     understand_health(reading, &health, &endpoint->health);
     return credentials(in, endpoint);
 }

@@ -10,8 +10,9 @@
 
 #include <confuse.h>
 
+#include "policy/rules.h"
+
 enum {
-    CHECKS_MAX = 64,
     OPTIONS_MAX = 24, /* of one block */
 };
 

@@ -6,8 +6,6 @@ void understand_health(const struct reading *reading, const struct input *in,
     rules->enabled = value_bool(in, "enabled", rules->enabled);
     understand_probe(reading, in, false, &rules->probe);
     rules->role = (uint8_t)value_word(in, "role", rules->role, &role_words);
-    if (rules->role != ROLE_ANY && value_of(in, "role"))
-        value_unavailable(in, "role");
     rules->interval_ns =
         value_duration(in, "interval", rules->interval_ns, 10 * NS_PER_MS, NS_PER_H);
     rules->fast_interval_ns =

@@ -3,30 +3,14 @@
 
 #include "base/duration.h"
 #include "policy/outcome.h"
+#include "settings/print_check.h"
 #include "settings/settings.h"
 #include "settings/words.h"
-
-/* Text in double quotes, so that it is read back as it was. */
-static void quoted(FILE *out, const char *text)
-{
-    fputc('"', out);
-    for (; *text; text++) {
-        if (*text == '\n')
-            fputs("\\n", out);
-        else if (*text == '\r')
-            fputs("\\r", out);
-        else if (strchr("\"\\$", *text))
-            fprintf(out, "\\%c", *text);
-        else
-            fputc(*text, out);
-    }
-    fputc('"', out);
-}
 
 static void text(FILE *out, const char *indent, const char *name, const char *value)
 {
     fprintf(out, "%s%s = ", indent, name);
-    quoted(out, value ? value : "");
+    print_quoted(out, value ? value : "");
     fputc('\n', out);
 }
 
@@ -36,21 +20,9 @@ static void word(FILE *out, const char *indent, const char *name, const struct w
     fprintf(out, "%s%s = %s\n", indent, name, value < words->count ? words->word[value] : "?");
 }
 
-static void boolean(FILE *out, const char *indent, const char *name, bool value)
-{
-    fprintf(out, "%s%s = %s\n", indent, name, value ? "true" : "false");
-}
-
 static void number(FILE *out, const char *indent, const char *name, uint32_t value)
 {
     fprintf(out, "%s%s = %" PRIu32 "\n", indent, name, value);
-}
-
-static void duration(FILE *out, const char *indent, const char *name, uint64_t ns)
-{
-    char buffer[DURATION_TEXT];
-
-    fprintf(out, "%s%s = %s\n", indent, name, duration_format(ns, buffer));
 }
 
 /* 12.5% and 1.25, without trailing zeros. */
@@ -108,26 +80,26 @@ static void programs(FILE *out, const char *name, size_t count,
     fprintf(out, "    %s = {", name);
     for (size_t i = 0; i < count; i++) {
         fputs(i ? ", " : " ", out);
-        quoted(out, list[i]);
+        print_quoted(out, list[i]);
     }
     fprintf(out, " }\n");
 }
 
-static void print_health(FILE *out, const char *outer, const char *in,
-                         const struct health_rules *rules)
+static void print_health(FILE *out, const struct settings *settings, const char *outer,
+                         const char *in, const struct health_rules *rules)
 {
     fprintf(out, "%shealth {\n", outer);
-    boolean(out, in, "enabled", rules->enabled);
-    word(out, in, "probe", &probe_words, rules->probe);
+    print_boolean(out, in, "enabled", rules->enabled);
+    print_expression(settings, &rules->probe, in, "probe", out);
     word(out, in, "role", &role_words, rules->role);
-    duration(out, in, "interval", rules->interval_ns);
-    duration(out, in, "fast_interval", rules->fast_interval_ns);
-    duration(out, in, "timeout", rules->timeout_ns);
+    print_duration(out, in, "interval", rules->interval_ns);
+    print_duration(out, in, "fast_interval", rules->fast_interval_ns);
+    print_duration(out, in, "timeout", rules->timeout_ns);
     number(out, in, "fall", rules->fall);
     number(out, in, "rise", rules->rise);
     number(out, in, "probes", rules->probes);
     word(out, in, "policy", &policy_words, rules->policy);
-    duration(out, in, "gap", rules->gap_ns);
+    print_duration(out, in, "gap", rules->gap_ns);
     percent(out, in, "jitter", rules->jitter);
     fprintf(out, "%s}\n", outer);
 }
@@ -135,20 +107,20 @@ static void print_health(FILE *out, const char *outer, const char *in,
 static void print_breaker(FILE *out, const char *in, const struct breaker_rules *rules)
 {
     fprintf(out, "    breaker {\n");
-    boolean(out, in, "enabled", rules->enabled);
+    print_boolean(out, in, "enabled", rules->enabled);
     if (rules->window_ns)
-        duration(out, in, "window", rules->window_ns);
+        print_duration(out, in, "window", rules->window_ns);
     else
         number(out, in, "window", rules->window_calls);
     number(out, in, "min_calls", rules->min_calls);
     percent(out, in, "failure_rate", rules->failure_rate);
     number(out, in, "refused", rules->refused);
     number(out, in, "timeouts", rules->timeouts);
-    duration(out, in, "slow_call", rules->slow_call_ns);
+    print_duration(out, in, "slow_call", rules->slow_call_ns);
     percent(out, in, "slow_rate", rules->slow_rate);
-    duration(out, in, "open", rules->open_ns);
+    print_duration(out, in, "open", rules->open_ns);
     milli(out, in, "open_backoff", rules->open_backoff_milli);
-    duration(out, in, "open_max", rules->open_max_ns);
+    print_duration(out, in, "open_max", rules->open_max_ns);
     number(out, in, "half_open_calls", rules->half_open_calls);
     number(out, in, "half_open_successes", rules->half_open_successes);
     outcomes(out, in, "count", rules->count);
@@ -158,35 +130,37 @@ static void print_breaker(FILE *out, const char *in, const struct breaker_rules 
 static void print_connecting(FILE *out, const char *in, const struct service *service)
 {
     fprintf(out, "    connect {\n");
-    duration(out, in, "timeout", service->connect.timeout_ns);
-    duration(out, in, "keepalive", service->connect.keepalive_ns);
-    duration(out, in, "user_timeout", service->connect.user_timeout_ns);
+    print_duration(out, in, "timeout", service->connect.timeout_ns);
+    print_duration(out, in, "keepalive", service->connect.keepalive_ns);
+    print_duration(out, in, "user_timeout", service->connect.user_timeout_ns);
     number(out, in, "rate", service->connect.rate);
-    duration(out, in, "max_age", service->connect.max_age_ns);
+    print_duration(out, in, "max_age", service->connect.max_age_ns);
     fprintf(out, "    }\n    retry {\n");
     number(out, in, "attempts", service->retry.attempts);
-    duration(out, in, "wait", service->retry.wait_ns);
+    print_duration(out, in, "wait", service->retry.wait_ns);
     milli(out, in, "backoff", service->retry.backoff_milli);
     percent(out, in, "jitter", service->retry.jitter);
     outcomes(out, in, "errors", service->retry.errors);
     fprintf(out, "    }\n");
 }
 
-static void print_failover(FILE *out, const char *in, const struct failover_rules *rules)
+static void print_failover(FILE *out, const struct settings *settings, const char *in,
+                           const struct failover_rules *rules)
 {
     fprintf(out, "    failover {\n");
-    boolean(out, in, "close_connections", rules->close_connections);
+    print_boolean(out, in, "close_connections", rules->close_connections);
     fprintf(out, "    }\n    failback {\n");
-    boolean(out, in, "enabled", rules->failback);
-    duration(out, in, "check", rules->failback_check_ns);
-    duration(out, in, "grace", rules->grace_ns);
-    text(out, in, "probe", "");
+    print_boolean(out, in, "enabled", rules->failback);
+    print_duration(out, in, "check", rules->failback_check_ns);
+    print_duration(out, in, "grace", rules->grace_ns);
+    print_expression(settings, &rules->gate, in, "probe", out);
     word(out, in, "existing", &existing_words, rules->existing);
-    duration(out, in, "spread", rules->spread_ns);
+    print_duration(out, in, "spread", rules->spread_ns);
     fprintf(out, "    }\n");
 }
 
-static void print_endpoint(FILE *out, const struct endpoint *endpoint)
+static void print_endpoint(FILE *out, const struct settings *settings,
+                           const struct endpoint *endpoint)
 {
     const char *in = "        ";
 
@@ -198,11 +172,8 @@ static void print_endpoint(FILE *out, const struct endpoint *endpoint)
     text(out, in, "username", endpoint->username);
     text(out, in, "password", endpoint->password ? "***" : "");
     text(out, in, "password_file", endpoint->password_file);
-    fprintf(out, "%stls {\n", in);
-    fprintf(out, "%s    enabled = false\n%s    ca = \"\"\n%s    cert = \"\"\n", in, in, in);
-    fprintf(out, "%s    key = \"\"\n%s    server_name = \"\"\n%s    verify = true\n", in, in, in);
-    fprintf(out, "%s}\n", in);
-    print_health(out, in, "            ", &endpoint->health);
+    print_tls(out, in, &endpoint->tls, true);
+    print_health(out, settings, in, "            ", &endpoint->health);
     fprintf(out, "    }\n");
 }
 
@@ -214,7 +185,7 @@ static void print_discover(FILE *out, const char *in)
     fprintf(out, "%sdns = false\n%srefresh = 30s\n%snat_map = {}\n    }\n", in, in, in);
 }
 
-static void print_service(FILE *out, const struct service *service)
+static void print_service(FILE *out, const struct settings *settings, const struct service *service)
 {
     const char *in = "        ";
     char wait[DURATION_TEXT];
@@ -234,12 +205,12 @@ static void print_service(FILE *out, const struct service *service)
         word(out, "    ", "when_all_down", &all_down_words, service->when_all_down);
     fprintf(out, "    selector = {}\n");
     for (size_t i = 0; i < service->endpoint_count; i++)
-        print_endpoint(out, &service->endpoints[i]);
+        print_endpoint(out, settings, &service->endpoints[i]);
     print_discover(out, in);
-    print_health(out, "    ", in, &service->health);
+    print_health(out, settings, "    ", in, &service->health);
     print_breaker(out, in, &service->breaker);
     print_connecting(out, in, service);
-    print_failover(out, in, &service->failover);
+    print_failover(out, settings, in, &service->failover);
     fprintf(out, "}\n");
 }
 
@@ -258,9 +229,11 @@ void settings_print(const struct settings *settings, FILE *out)
     word(out, "    ", "level", &log_level_words, settings->log_level);
     text(out, "    ", "file", settings->log_file);
     fprintf(out, "}\nweb {\n    listen = \"\"\n}\nevents {\n    run = {}\n");
-    duration(out, "    ", "timeout", settings->events_timeout_ns);
-    boolean(out, "    ", "checks", settings->events_checks);
+    print_duration(out, "    ", "timeout", settings->events_timeout_ns);
+    print_boolean(out, "    ", "checks", settings->events_checks);
     fprintf(out, "}\n");
+    for (size_t i = 0; i < settings->check_count; i++)
+        print_check(&settings->checks[i], out);
     for (size_t i = 0; i < settings->service_count; i++)
-        print_service(out, &settings->services[i]);
+        print_service(out, settings, &settings->services[i]);
 }

@@ -16,7 +16,9 @@ struct draft {
     struct match_settings *matches;
     struct lookup *lookups; /* one per endpoint, same order */
     struct secret *secrets; /* the same */
-    size_t endpoint_count, match_count;
+    struct secret *check_secrets;
+    struct tls_settings *tls;
+    size_t endpoint_count, match_count, tls_count;
 };
 
 static void draft_match(struct match_settings *out, const struct match_entry *entry)
@@ -26,6 +28,42 @@ static void draft_match(struct match_settings *out, const struct match_entry *en
     out->port = entry->at.port;
     out->any_port = entry->at.any_port;
     out->is_name = entry->is_name;
+}
+
+/* Whose certificate it must be: the first name that programs know the service by, or where it is.
+ */
+static const char *server_name(const struct service *service, const struct endpoint *endpoint)
+{
+    for (size_t i = 0; i < service->match_count; i++)
+        if (service->matches[i].is_name)
+            return service->matches[i].at.host;
+    return endpoint->at.host;
+}
+
+/* The number of such settings, made where it is new: index + 1, 0 for none. */
+static uint32_t draft_tls(struct draft *draft, const struct tls *tls, const char *name)
+{
+    struct tls_settings *settings = &draft->tls[draft->tls_count];
+
+    if (!tls->enabled)
+        return 0;
+    *settings = tls->settings;
+    if (!settings->server_name[0])
+        text_copy(settings->server_name, sizeof(settings->server_name), name);
+    for (size_t i = 0; i < draft->tls_count; i++)
+        if (memcmp(&draft->tls[i], settings, sizeof(*settings)) == 0)
+            return (uint32_t)i + 1;
+    return (uint32_t)++draft->tls_count;
+}
+
+static void draft_check(struct draft *draft, struct publish_check *out,
+                        const struct check_block *block)
+{
+    struct tls tls = block->tls;
+
+    out->settings = block->settings;
+    tls.enabled = out->settings.kind == PROBE_HTTP || out->settings.kind == PROBE_LAG;
+    out->settings.tls = draft_tls(draft, &tls, "");
 }
 
 static void draft_endpoint(struct publish_endpoint *out, const struct endpoint *endpoint,
@@ -67,6 +105,8 @@ static void draft_service(struct draft *draft, struct publish_service *out,
         struct lookup *lookup = &draft->lookups[draft->endpoint_count];
         lookup->host = endpoint->at.host;
         lookup->port = endpoint->at.port;
+        draft->endpoints[draft->endpoint_count].settings.tls =
+            draft_tls(draft, &endpoint->tls, server_name(service, endpoint));
         draft_endpoint(&draft->endpoints[draft->endpoint_count++], endpoint, zone);
     }
 }
@@ -102,27 +142,43 @@ static int draft_all(struct draft *draft, const struct settings *settings,
     draft->matches = calloc(matches + 1, sizeof(*draft->matches));
     draft->lookups = calloc(endpoints + 1, sizeof(*draft->lookups));
     draft->secrets = calloc(endpoints + 1, sizeof(*draft->secrets));
+    draft->check_secrets = calloc(settings->check_count + 1, sizeof(*draft->check_secrets));
+    draft->tls = calloc(endpoints + settings->check_count + 1, sizeof(*draft->tls));
     if (!draft->publication.services || !draft->endpoints || !draft->matches || !draft->lookups ||
-        !draft->secrets)
+        !draft->secrets || !draft->tls || !draft->check_secrets)
         return -ENOMEM;
     draft_front(&draft->publication.front, settings, place);
     draft->publication.share_group = settings->shared ? settings->share_group : (gid_t)-1;
+    draft->publication.checks = calloc(settings->check_count + 1, sizeof(struct publish_check));
+    if (!draft->publication.checks)
+        return -ENOMEM;
+    for (size_t i = 0; i < settings->check_count; i++)
+        draft_check(draft, &draft->publication.checks[i], &settings->checks[i]);
+    draft->publication.check_count = (uint32_t)settings->check_count;
     draft->publication.service_count = (uint32_t)settings->service_count;
     for (size_t i = 0; i < settings->service_count; i++)
         draft_service(draft, &draft->publication.services[i], &settings->services[i],
                       settings->zone);
+    draft->publication.tls = draft->tls;
+    draft->publication.tls_count = (uint32_t)draft->tls_count;
     return 0;
 }
 
 static void draft_free(struct draft *draft)
 {
     free(draft->publication.services);
+    free(draft->publication.checks);
     free(draft->endpoints);
     free(draft->matches);
     free(draft->lookups);
+    free(draft->tls);
     if (draft->secrets)
         explicit_bzero(draft->secrets, draft->endpoint_count * sizeof(*draft->secrets));
     free(draft->secrets);
+    if (draft->check_secrets)
+        explicit_bzero(draft->check_secrets,
+                       draft->publication.check_count * sizeof(*draft->check_secrets));
+    free(draft->check_secrets);
 }
 
 /* A password that cannot be read must not keep connections from being steered. */
@@ -132,11 +188,24 @@ static void add_secrets(struct draft *draft, const struct settings *settings,
     char why[SECRET_WHY], line[2 * NAME_TEXT + SECRET_WHY + 64];
     size_t at = 0;
 
+    for (size_t i = 0; i < settings->check_count; i++) {
+        const struct check_block *block = &settings->checks[i];
+        struct secret *secret = &draft->check_secrets[i];
+        if (secret_of(block->username, NULL, block->password_file, secret, why) != 0) {
+            snprintf(line, sizeof(line), "check %s: %s; it is made without", block->settings.name,
+                     why);
+            say(line);
+        }
+        draft->publication.checks[i].username = secret->username;
+        draft->publication.checks[i].password = secret->password;
+    }
     for (size_t i = 0; i < settings->service_count; i++) {
         const struct service *service = &settings->services[i];
         for (size_t j = 0; j < service->endpoint_count; j++, at++) {
+            const struct endpoint *endpoint = &service->endpoints[j];
             struct secret *secret = &draft->secrets[at];
-            if (secret_of(&service->endpoints[j], secret, why) != 0) {
+            if (secret_of(endpoint->username, endpoint->password, endpoint->password_file, secret,
+                          why) != 0) {
                 snprintf(line, sizeof(line), "endpoint %s of service %s: %s; it is checked without",
                          service->endpoints[j].name, service->name, why);
                 say(line);

@@ -153,6 +153,11 @@ void settings_free(struct settings *settings)
             free_secret(service->endpoints[j].password_file);
         }
     }
+    for (size_t i = 0; settings->checks && i < settings->check_count; i++) {
+        free_secret(settings->checks[i].username);
+        free_secret(settings->checks[i].password_file);
+    }
+    free(settings->checks);
     free(settings->services);
     free(settings);
 }

@@ -27,14 +27,15 @@ static int read_password(const char *path, char out[static SECRET_TEXT],
     return error;
 }
 
-int secret_of(const struct endpoint *endpoint, struct secret *out, char why[static SECRET_WHY])
+int secret_of(const char *username, const char *password, const char *password_file,
+              struct secret *out, char why[static SECRET_WHY])
 {
     memset(out, 0, sizeof(*out));
-    if (endpoint->username)
-        text_copy(out->username, sizeof(out->username), endpoint->username);
-    if (endpoint->password)
-        text_copy(out->password, sizeof(out->password), endpoint->password);
-    if (!endpoint->password_file)
+    if (username)
+        text_copy(out->username, sizeof(out->username), username);
+    if (password)
+        text_copy(out->password, sizeof(out->password), password);
+    if (!password_file)
         return 0;
-    return read_password(endpoint->password_file, out->password, why);
+    return read_password(password_file, out->password, why);
 }

@@ -107,8 +107,6 @@ static void connecting(const struct input *in, struct connect_rules *rules)
     rules->user_timeout_ns =
         value_duration(in, "user_timeout", rules->user_timeout_ns, 0, 24 * NS_PER_H);
     rules->rate = value_number(in, "rate", 0, 0, 1000000);
-    if (rules->rate)
-        value_unavailable(in, "rate");
     rules->max_age_ns = value_duration(in, "max_age", 0, 0, 168 * NS_PER_H);
 }
 
@@ -130,7 +128,7 @@ static void failback(const struct reading *reading, const struct input *in,
     rules->grace_ns = value_duration(in, "grace", rules->grace_ns, 0, 24 * NS_PER_H);
     rules->existing = (uint8_t)value_word(in, "existing", rules->existing, &existing_words);
     rules->spread_ns = value_duration(in, "spread", rules->spread_ns, 0, NS_PER_H);
-    understand_probe(reading, in, true, NULL);
+    understand_probe(reading, in, true, &rules->gate);
 }
 
 static void discover(const struct input *in)
@@ -173,7 +171,7 @@ static void options(struct reading *reading, const struct input *in, struct serv
 
     service->mode = value_word(in, "mode", service->mode, &mode_words);
     service->strategy = value_word(in, "strategy", service->strategy, &strategy_words);
-    if (service->strategy != STRATEGY_PRIORITY)
+    if (service->strategy == STRATEGY_COMMAND)
         value_unavailable(in, "strategy");
     service->resolve = value_word(in, "resolve", service->resolve, &resolve_words);
     when_all_down(in, service);
@@ -183,6 +181,9 @@ static void options(struct reading *reading, const struct input *in, struct serv
     discover(&block);
     block = input_block(in, "health");
     understand_health(reading, &block, &service->health);
+    if (service->strategy == STRATEGY_LATENCY && !service->health.enabled)
+        value_wrong(in, "strategy", value_of(in, "strategy"),
+                    "needs health checks, which measure the latency (health.enabled)");
     block = input_block(in, "breaker");
     breaker(&block, &service->breaker);
     block = input_block(in, "connect");

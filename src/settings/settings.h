@@ -22,6 +22,19 @@
 #include "state/place.h"
 #include "state/publish.h"
 
+struct tls {
+    bool enabled;
+    struct tls_settings settings; /* server_name as written: "" = to be found out */
+};
+
+struct check_block {
+    struct check_settings settings;
+    struct tls tls;
+    char *username; /* NULL when not set; for the file of secrets */
+    char *password_file;
+    unsigned line;
+};
+
 struct match_entry {
     struct host_port at; /* port filled in: 6379 when none was written and not any_port */
     bool is_name;
@@ -39,6 +52,7 @@ struct endpoint {
     char *username;             /* NULL when not set; secrets: never printed, never published */
     char *password;
     char *password_file;
+    struct tls tls;
     unsigned line;
 };
 
@@ -75,6 +89,8 @@ struct settings {
     char log_file[PATH_TEXT]; /* "" = standard error; of redisteer monitor */
     uint64_t events_timeout_ns;
     bool events_checks;
+    size_t check_count;
+    struct check_block *checks;
     unsigned password_line; /* of the first password in the file itself; 0 = there is none */
     size_t service_count;
     struct service *services;

@@ -61,7 +61,7 @@ static void events(const struct input *in, struct settings *settings)
         value_unavailable(in, "run");
 }
 
-static void whole_file(const struct reading *reading, struct settings *settings)
+static int whole_file(const struct reading *reading, struct settings *settings)
 {
     struct input in = {reading->file, reading->complaints};
     struct input log = input_block(&in, "log"), web_block = input_block(&in, "web");
@@ -77,7 +77,7 @@ static void whole_file(const struct reading *reading, struct settings *settings)
     value_path(&log, "file", settings->log_file, sizeof(settings->log_file));
     web(&web_block);
     events(&events_block, settings);
-    understand_checks(reading);
+    return understand_checks(reading, settings);
 }
 
 int understand(struct reading *reading, struct settings *settings)
@@ -86,7 +86,10 @@ int understand(struct reading *reading, struct settings *settings)
     int error = 0;
 
     settings_defaults(settings);
-    whole_file(reading, settings);
+    reading->settings = settings;
+    error = whole_file(reading, settings);
+    if (error)
+        return error;
     settings->services = calloc(count ? count : 1, sizeof(*settings->services));
     if (!settings->services)
         return -ENOMEM;

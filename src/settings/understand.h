@@ -13,7 +13,8 @@ struct reading {
     cfg_t *file;
     const struct outline *outline;
     struct complaints *complaints;
-    size_t endpoints; /* read so far: the next one's index in the outline */
+    struct settings *settings; /* what has been understood so far */
+    size_t endpoints;          /* read so far: the next one's index in the outline */
 };
 
 /* The whole file. 0 or -ENOMEM; what is wrong is complained about and leaves its default. */
@@ -31,13 +32,16 @@ void understand_health(const struct reading *reading, const struct input *in,
                        struct health_rules *rules);
 
 /* check.c: the check blocks; and whether an option names existing checks or an expression of them.
- * `gate` is true for failback.probe, the one place for checks of type lag. */
-void understand_checks(const struct reading *reading);
-void understand_probe(const struct reading *reading, const struct input *in, bool gate,
-                      uint8_t *probe);
+ * `gate` is true for failback.probe, the one place for checks of type lag. 0 or -ENOMEM. */
+int understand_checks(const struct reading *reading, struct settings *settings);
 
-/* tls.c: what no build option can have yet, but must be well formed already. */
-void understand_tls(const struct input *in);
+/* probe.c */
+void understand_probe(const struct reading *reading, const struct input *in, bool gate,
+                      struct expression *probe);
+
+/* tls.c: a tls block, and whether anything stands in it. */
+void understand_tls(const struct input *in, struct tls *tls);
+bool tls_is_set(const struct input *in);
 void understand_password_file(const struct input *in, char *out, size_t size);
 
 /* host.c: "host", "host:port", "[v6]:port"; `any_port` where "host:*" may stand. */

@@ -18,7 +18,7 @@ WORDS(probe, "tcp", "ping", "echo");
 WORDS(role, "any", "master", "replica");
 WORDS(policy, "all", "any", "majority");
 WORDS(outcome, "ok", "refused", "timeout", "reset", "unreachable");
-WORDS(check, "command", "lag", "http", "exec", "key");
+WORDS(check, "command", "lag", "http", "exec", "key", "role", "write");
 
 int words_find(const struct words *words, const char *text)
 {

@@ -16,7 +16,7 @@ extern const struct words monitor_words, log_level_words, mode_words, strategy_w
     check_words;
 
 /* The types of check blocks, as check_words has them. */
-enum check_type { TYPE_COMMAND, TYPE_LAG, TYPE_HTTP, TYPE_EXEC, TYPE_KEY };
+enum check_type { TYPE_COMMAND, TYPE_LAG, TYPE_HTTP, TYPE_EXEC, TYPE_KEY, TYPE_ROLE, TYPE_WRITE };
 
 /* The index of `text`, or -1. */
 int words_find(const struct words *words, const char *text);

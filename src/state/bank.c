@@ -1,5 +1,6 @@
 #include "state/bank.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -9,6 +10,7 @@ enum {
     IPS_MAX =
         SERVICES_MAX * (MATCHES_MAX + 1 + ENDPOINTS_MAX * (ADDRESSES_MAX + PAST_ADDRESSES_MAX)),
     BUCKETS_MAX = 256 * 1024,
+    TLS_MAX = ENDPOINT_SLOTS_MAX + CHECKS_MAX,
 };
 _Static_assert(IPS_MAX * 4 <= BUCKETS_MAX, "tables stay sparse");
 
@@ -87,6 +89,10 @@ static bool open_at(const struct segment *segment, uint64_t sequence, struct ban
     view->ip_table_at = load32(&bank->ip_table_at);
     view->name_mask = name_buckets - 1;
     view->name_table_at = load32(&bank->name_table_at);
+    view->check_count = load32(&bank->check_count);
+    view->checks_at = load32(&bank->checks_at);
+    view->tls_count = load32(&bank->tls_count);
+    view->tls_at = load32(&bank->tls_at);
 
     return array_fits(view->size, view->services_at, view->service_count, SERVICES_MAX,
                       sizeof(struct service_settings)) &&
@@ -97,6 +103,10 @@ static bool open_at(const struct segment *segment, uint64_t sequence, struct ban
            array_fits(view->size, view->matches_at, view->match_count, SERVICES_MAX * MATCHES_MAX,
                       sizeof(struct match_settings)) &&
            array_fits(view->size, view->ips_at, view->ip_count, IPS_MAX, sizeof(struct ip_entry)) &&
+           array_fits(view->size, view->checks_at, view->check_count, CHECKS_MAX,
+                      sizeof(struct check_settings)) &&
+           array_fits(view->size, view->tls_at, view->tls_count, TLS_MAX,
+                      sizeof(struct tls_settings)) &&
            table_fits(view->size, view->ip_table_at, ip_buckets) &&
            table_fits(view->size, view->name_table_at, name_buckets);
 }
@@ -148,6 +158,22 @@ bool bank_endpoint(const struct bank_view *view, uint32_t index, struct endpoint
     return true;
 }
 
+uint32_t bank_addresses(const struct bank_view *view, uint32_t index,
+                        struct address out[static ADDRESSES_MAX])
+{
+    const unsigned char *element;
+    const void *count;
+    uint32_t found;
+
+    if (index >= view->endpoint_count)
+        return 0;
+    element = view->base + view->endpoints_at + index * sizeof(struct endpoint_settings);
+    count = element + offsetof(struct endpoint_settings, address_count);
+    found = at_most(load32(count), ADDRESSES_MAX);
+    shared_read(out, element + offsetof(struct endpoint_settings, addresses), found * sizeof(*out));
+    return found;
+}
+
 bool bank_brief(const struct bank_view *view, uint32_t index, struct endpoint_brief *out)
 {
     if (index >= view->endpoint_count)
@@ -168,6 +194,42 @@ bool bank_label(const struct bank_view *view, uint32_t index, struct endpoint_la
     END_TEXT(out->source);
     for (unsigned i = 0; i < ADDRESSES_MAX; i++)
         END_TEXT(out->ip_text[i]);
+    return true;
+}
+
+/* A copy in which every word ends within `text`. */
+static bool words_end(struct check_settings *check)
+{
+    size_t at = 0;
+
+    END_TEXT(check->text);
+    for (unsigned i = 0; i < check->words; i++) {
+        if (at >= sizeof(check->text))
+            return false;
+        at += strlen(check->text + at) + 1;
+    }
+    return true;
+}
+
+bool bank_check(const struct bank_view *view, uint32_t index, struct check_settings *out)
+{
+    if (index >= view->check_count)
+        return false;
+    copy_element(view, view->checks_at, index, out, sizeof(*out));
+    END_TEXT(out->name);
+    END_TEXT(out->expected);
+    return out->kind < PROBE_KINDS && out->words <= CHECK_WORDS_MAX && words_end(out);
+}
+
+bool bank_tls(const struct bank_view *view, uint32_t index, struct tls_settings *out)
+{
+    if (index >= view->tls_count)
+        return false;
+    copy_element(view, view->tls_at, index, out, sizeof(*out));
+    END_TEXT(out->ca);
+    END_TEXT(out->cert);
+    END_TEXT(out->key);
+    END_TEXT(out->server_name);
     return true;
 }
 
@@ -229,6 +291,13 @@ uint32_t bank_monitor(const struct bank_view *view)
     const void *bank = view->base;
 
     return load32(&((const struct bank *)bank)->monitor);
+}
+
+bool bank_needs_program(const struct bank_view *view)
+{
+    const void *bank = view->base;
+
+    return load32(&((const struct bank *)bank)->needs_program) != 0;
 }
 
 void bank_front(const struct bank_view *view, struct bank *out)

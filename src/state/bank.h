@@ -31,6 +31,8 @@ struct bank_view {
     uint32_t match_count, matches_at;
     uint32_t ip_count, ips_at, ip_mask, ip_table_at;
     uint32_t name_mask, name_table_at;
+    uint32_t check_count, checks_at;
+    uint32_t tls_count, tls_at;
 };
 
 bool bank_open(const struct segment *segment, struct bank_view *view);
@@ -38,8 +40,14 @@ bool bank_valid(const struct bank_view *view);
 
 bool bank_service(const struct bank_view *view, uint32_t index, struct service_settings *out);
 bool bank_endpoint(const struct bank_view *view, uint32_t index, struct endpoint_settings *out);
+/* Copies the endpoint's addresses alone; how many. `out` is aligned to 8 (SHARED64). */
+uint32_t bank_addresses(const struct bank_view *view, uint32_t index,
+                        struct address out[static ADDRESSES_MAX]);
 bool bank_brief(const struct bank_view *view, uint32_t index, struct endpoint_brief *out);
 bool bank_label(const struct bank_view *view, uint32_t index, struct endpoint_label *out);
+/* A check block, and how a check speaks TLS; `index` as settings have it, less the 1 of `tls`. */
+bool bank_check(const struct bank_view *view, uint32_t index, struct check_settings *out);
+bool bank_tls(const struct bank_view *view, uint32_t index, struct tls_settings *out);
 bool bank_match(const struct bank_view *view, uint32_t index, struct match_settings *out);
 
 /*
@@ -50,6 +58,8 @@ bool bank_slot_name(const struct segment *segment, uint32_t slot, char name[stat
 
 /* Who may check the endpoints (enum monitor). */
 uint32_t bank_monitor(const struct bank_view *view);
+/* Some check is beyond a program's thread. */
+bool bank_needs_program(const struct bank_view *view);
 
 /* Everything but the arrays: file stamp, path, instance, zone, programs. */
 void bank_front(const struct bank_view *view, struct bank *out);

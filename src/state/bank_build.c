@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "policy/choose.h"
+#include "policy/expression.h"
 #include "policy/verdict.h"
 
 enum { IP_SPARSENESS = 4, IP_BUCKETS_MIN = 1024 };
@@ -69,6 +71,8 @@ static size_t lay_out(const struct publication *publication, struct bank *bank)
     for (uint32_t i = 0; i < publication->service_count; i++)
         count_service(&publication->services[i], bank);
     bank->label_count = bank->endpoint_count;
+    bank->check_count = publication->check_count;
+    bank->tls_count = publication->tls_count;
     /* Sparse: whoever lands in a bucket that is taken pays for a closer look (bank_may_have_ip). */
     bank->ip_buckets = power_of_two_from(IP_SPARSENESS * bank->ip_count);
     if (bank->ip_buckets < IP_BUCKETS_MIN)
@@ -82,8 +86,53 @@ static size_t lay_out(const struct publication *publication, struct bank *bank)
     bank->ips_at = reserve(&size, bank->ip_count, sizeof(struct ip_entry));
     bank->ip_table_at = reserve(&size, bank->ip_buckets, sizeof(uint32_t));
     bank->name_table_at = reserve(&size, bank->name_buckets, sizeof(uint32_t));
+    bank->checks_at = reserve(&size, bank->check_count, sizeof(struct check_settings));
+    bank->tls_at = reserve(&size, bank->tls_count, sizeof(struct tls_settings));
     bank->size = size;
     return size;
+}
+
+/* ---- how long verdicts last, and who can give them ---- */
+
+static const struct check_settings *check_of(const struct publication *publication, uint8_t check)
+{
+    return !(check & CHECK_BUILT_IN) && check < publication->check_count
+               ? &publication->checks[check].settings
+               : NULL;
+}
+
+/* As long as that of the slowest of its checks. */
+static uint64_t lasts_ns(const struct publication *publication, const struct checklist *list,
+                         const struct health_rules *health)
+{
+    uint64_t longest_ns = 0;
+
+    for (unsigned i = 0; i < list->count; i++) {
+        const struct check_settings *check = check_of(publication, list->checks[i]);
+        struct health_rules rules = *health;
+        uint64_t ns;
+
+        if (check && check->interval_ns)
+            rules.interval_ns = check->interval_ns;
+        if (check && check->timeout_ns)
+            rules.timeout_ns = check->timeout_ns;
+        ns = verdict_lasts_ns(&rules);
+        longest_ns = ns > longest_ns ? ns : longest_ns;
+    }
+    return longest_ns;
+}
+
+static bool needs_program(const struct publication *publication, const struct checklist *list,
+                          bool tls)
+{
+    bool needs = tls && list->count > 0;
+
+    for (unsigned i = 0; i < list->count; i++) {
+        const struct check_settings *check = check_of(publication, list->checks[i]);
+
+        needs = needs || (check && check->kind >= PROBE_HTTP);
+    }
+    return needs;
 }
 
 /* ---- filling ---- */
@@ -121,19 +170,33 @@ static void fill_matches(struct builder *builder, const struct publish_service *
     }
 }
 
-static void fill_endpoints(struct builder *builder, const struct publish_service *service,
-                           uint32_t index)
+static void fill_endpoints(struct builder *builder, const struct publication *publication,
+                           const struct publish_service *service, uint32_t index)
 {
+    struct checklist gate = checklist_of_gate(&service->settings.failover.gate);
     struct endpoint_settings *endpoints = part(builder, builder->bank->endpoints_at);
     struct endpoint_label *labels = part(builder, builder->bank->labels_at);
     bool member = service->settings.resolve == RESOLVE_MEMBER;
+    struct candidate candidates[ENDPOINTS_MAX];
 
+    for (uint32_t e = 0; e < service->endpoint_count; e++)
+        candidates[e] = (struct candidate){
+            .weight_milli = service->endpoints[e].settings.weight_milli,
+            .same_zone = service->endpoints[e].settings.same_zone != 0,
+        };
     for (uint32_t e = 0; e < service->endpoint_count; e++) {
         const struct endpoint_settings *settings = &service->endpoints[e].settings;
+        struct checklist list = checklist_of_health(&settings->health);
         uint32_t at = builder->next_endpoint++;
 
         endpoints[at] = *settings;
-        endpoints[at].health_lasts_ns = verdict_lasts_ns(&settings->health);
+        endpoints[at].unrivalled =
+            choose_unrivalled(service->settings.strategy, candidates, service->endpoint_count, e);
+        endpoints[at].health_lasts_ns = lasts_ns(publication, &list, &settings->health);
+        endpoints[at].needs_program =
+            settings->health.enabled && needs_program(publication, &list, settings->tls != 0);
+        if (endpoints[at].needs_program || needs_program(publication, &gate, settings->tls != 0))
+            builder->bank->needs_program = 1;
         labels[at] = service->endpoints[e].label;
         for (uint32_t i = 0; member && i < settings->address_count; i++)
             add_ip(builder, &settings->addresses[i], index, at, IP_MEMBER, false);
@@ -142,8 +205,29 @@ static void fill_endpoints(struct builder *builder, const struct publish_service
     }
 }
 
-static void fill_service(struct builder *builder, const struct publish_service *service,
-                         uint32_t index)
+static uint64_t gate_lasts_ns(const struct publication *publication,
+                              const struct service_settings *settings)
+{
+    struct checklist gate = checklist_of_gate(&settings->failover.gate);
+    struct health_rules rules = settings->health;
+
+    rules.enabled = true;
+    return lasts_ns(publication, &gate, &rules);
+}
+
+static void fill_checks(const struct builder *builder, const struct publication *publication)
+{
+    struct check_settings *checks = part(builder, builder->bank->checks_at);
+    struct tls_settings *tls = part(builder, builder->bank->tls_at);
+
+    for (uint32_t i = 0; i < publication->check_count; i++)
+        checks[i] = publication->checks[i].settings;
+    for (uint32_t i = 0; i < publication->tls_count; i++)
+        tls[i] = publication->tls[i];
+}
+
+static void fill_service(struct builder *builder, const struct publication *publication,
+                         const struct publish_service *service, uint32_t index)
 {
     struct service_settings *services = part(builder, builder->bank->services_at);
     struct service_settings *settings = &services[index];
@@ -153,8 +237,9 @@ static void fill_service(struct builder *builder, const struct publish_service *
     settings->endpoint_count = service->endpoint_count;
     settings->first_match = builder->next_match;
     settings->match_count = service->match_count;
+    settings->failover.gate_lasts_ns = gate_lasts_ns(publication, &service->settings);
     fill_matches(builder, service, index);
-    fill_endpoints(builder, service, index);
+    fill_endpoints(builder, publication, service, index);
     if (settings->resolve == RESOLVE_VIRTUAL)
         add_ip(builder, &settings->virtual_address, index, UINT32_MAX, IP_VIRTUAL, true);
 }
@@ -202,7 +287,8 @@ int bank_build(const struct publication *publication, struct bank_image *out)
     builder.bank = out->bank;
     builder.base = (void *)out->bank;
     for (uint32_t i = 0; i < publication->service_count; i++)
-        fill_service(&builder, &publication->services[i], i);
+        fill_service(&builder, publication, &publication->services[i], i);
+    fill_checks(&builder, publication);
     chain_ips(&builder);
     chain_names(&builder);
     return 0;

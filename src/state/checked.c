@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "state/events.h"
 #include "state/futex.h"
+#include "state/gate.h"
 #include "state/live.h"
 
 #define HINT_PAUSE_NS (40 * NS_PER_MS)
@@ -65,10 +66,12 @@ static struct verdict still_valid(struct verdict verdict, enum health in_force)
     return verdict;
 }
 
-/* The one word that is fenced. False: the epoch is no longer in force. */
+/* The one word that is fenced. `decided`: by other checks too; NULL: by this one. False: the epoch
+ * is no longer in force. */
 static bool swap_health(const struct service_view *service, uint32_t index,
                         const struct health_rules *rules, uint16_t epoch, const struct check *check,
-                        uint64_t now_ns, enum health *before, struct verdict *after)
+                        const enum health *decided, uint64_t now_ns, enum health *before,
+                        struct verdict *after)
 {
     struct endpoint_live *live = service->endpoint_live[index];
     uint64_t word = load_relaxed(&live->health);
@@ -81,6 +84,10 @@ static bool swap_health(const struct service_view *service, uint32_t index,
         verdict = still_valid(verdict, service_health(service, index, now_ns));
         *before = (enum health)verdict.health;
         *after = verdict_after(verdict, rules, check->passed, check->cause);
+        if (decided) {
+            after->health = (uint8_t)*decided;
+            after->changes = (uint16_t)(verdict.changes + (after->health != verdict.health));
+        }
         after->epoch = epoch;
         /* Release: who sees the verdict sees what it rests on. */
     } while (!atomic_compare_exchange_weak_explicit(&live->health, &word, verdict_pack(*after),
@@ -88,8 +95,8 @@ static bool swap_health(const struct service_view *service, uint32_t index,
     return true;
 }
 
-bool checked_record(const struct service_view *service, uint32_t index, uint16_t epoch,
-                    const struct check *check, uint64_t now_ns)
+static bool record(const struct service_view *service, uint32_t index, uint16_t epoch,
+                   const struct check *check, const enum health *decided, uint64_t now_ns)
 {
     struct endpoint_settings settings;
     struct endpoint_live *live;
@@ -103,7 +110,8 @@ bool checked_record(const struct service_view *service, uint32_t index, uint16_t
     if (index >= service->count || !service_still_has(service, index) ||
         !service_endpoint(service, index, &settings))
         return true;
-    if (!swap_health(service, index, &settings.health, epoch, check, now_ns, &before, &after))
+    if (!swap_health(service, index, &settings.health, epoch, check, decided, now_ns, &before,
+                     &after))
         return false;
     live = service->endpoint_live[index];
     live_raise(&live->checked_ns, now_ns);
@@ -115,17 +123,75 @@ bool checked_record(const struct service_view *service, uint32_t index, uint16_t
     changed = (enum health)after.health != before;
     if (changed) {
         live_raise(&live->since_ns, now_ns);
+        if (before == HEALTH_UNHEALTHY && after.health == HEALTH_HEALTHY)
+            live_raise(&live->recovered_ns, now_ns);
         if (after.health == HEALTH_UNHEALTHY)
             service_start_grace(service, index, now_ns);
         record_health(service, index, before, after, check);
     }
-    if (check->passed && service_passed_trial(service, index, check->rtt_ns, now_ns))
+    if (check->passed && service_passed_check(service, index, check->rtt_ns, now_ns))
         changed = true;
     /* Each time, because time is evidence as well: a grace may be over. */
     service_decide(service, now_ns);
     if (changed)
         bell_ring(service->segment);
     return true;
+}
+
+bool checked_record(const struct service_view *service, uint32_t index, uint16_t epoch,
+                    const struct check *check, uint64_t now_ns)
+{
+    return record(service, index, epoch, check, NULL, now_ns);
+}
+
+bool checked_record_part(const struct service_view *service, uint32_t index, uint16_t epoch,
+                         const struct check *check, enum health health, uint64_t now_ns)
+{
+    return record(service, index, epoch, check, &health, now_ns);
+}
+
+static bool may_write(const struct service_view *service, uint32_t index)
+{
+    return service->segment->writable && index < service->count &&
+           service_still_has(service, index);
+}
+
+void checked_gate(const struct service_view *service, uint32_t index, bool holds,
+                  enum check_cause cause, uint64_t now_ns)
+{
+    struct event event = {.type = EVENT_CHECK};
+    enum check_cause before;
+    bool held;
+
+    if (!may_write(service, index))
+        return;
+    held = gate_holds(service->endpoint_live[index], UINT64_MAX, now_ns, &before);
+    gate_store(service->endpoint_live[index], holds, cause, now_ns);
+    if (!holds)
+        checked_void(service, index, cause);
+    if (holds != held || (!holds && cause != before)) {
+        text_copy(event.service, sizeof(event.service), service->settings.name);
+        bank_slot_name(service->segment, service->endpoints[index].slot, event.endpoint);
+        text_copy(event.reason, sizeof(event.reason), check_cause_text(cause));
+        text_copy(event.detail, sizeof(event.detail),
+                  holds ? "failback.probe holds" : "failback.probe does not hold");
+        event_write(service->segment, &event);
+    }
+    if (holds)
+        service_decide(service, now_ns);
+}
+
+void checked_void(const struct service_view *service, uint32_t index, enum check_cause cause)
+{
+    if (may_write(service, index))
+        store_relaxed(&service->endpoint_live[index]->last_error,
+                      last_error_pack(LAST_ERROR_CHECK + (int)cause, clock_wall_ns()));
+}
+
+void checked_role(const struct service_view *service, uint32_t index, enum role_wanted role)
+{
+    if (may_write(service, index))
+        store_relaxed(&service->endpoint_live[index]->role, role);
 }
 
 void checked_complain(const struct service_view *service, uint32_t index, enum check_cause cause)

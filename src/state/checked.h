@@ -22,6 +22,23 @@ bool checked_record(const struct service_view *service, uint32_t index, uint16_t
                     const struct check *check, uint64_t now_ns);
 
 /*
+ * The same for one check of several that together make the verdict: `health` is what they come to
+ * with this one. The counts in the health word are then of all of them.
+ */
+bool checked_record_part(const struct service_view *service, uint32_t index, uint16_t epoch,
+                         const struct check *check, enum health health, uint64_t now_ns);
+
+/* What failback.probe has found; then decides. */
+void checked_gate(const struct service_view *service, uint32_t index, bool holds,
+                  enum check_cause cause, uint64_t now_ns);
+
+/* A check that came to no verdict, and why: the last error. */
+void checked_void(const struct service_view *service, uint32_t index, enum check_cause cause);
+
+/* What ROLE said. */
+void checked_role(const struct service_view *service, uint32_t index, enum role_wanted role);
+
+/*
  * An endpoint whose password or rights are wrong is alive, and its operator should know: an event.
  * Each call writes one; the caller says it once per trouble.
  */

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "state/files.h"
+#include "state/place.h"
 
 #define CLAIMING    (UINT64_C(1) << 32)
 #define NONCE_SHIFT 33
@@ -25,13 +26,6 @@
 enum { STAT_TEXT = 1024, START_FIELD = 22 };
 
 /* ---- identity ---- */
-
-static uint64_t own_pid_namespace(void)
-{
-    struct file_facts facts;
-
-    return file_facts_at("/proc/self/ns/pid", true, &facts) == 0 ? facts.inode : 0;
-}
 
 /* The number in /proc/self/stat is that of the namespace which /proc was mounted in. */
 static uint32_t leading_number(const char *text)
@@ -212,7 +206,7 @@ static bool take_slot(struct contender *self, uint32_t index, uint64_t before, u
 
 void contender_identify(struct contender *self)
 {
-    self->pid_namespace = own_pid_namespace();
+    self->pid_namespace = place_pid_namespace();
     self->start_ticks = own_start_ticks();
 }
 

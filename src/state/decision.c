@@ -5,20 +5,25 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/text.h"
+#include "policy/spread.h"
 #include "policy/verdict.h"
 #include "state/bell.h"
 #include "state/events.h"
 #include "state/fence.h"
+#include "state/gate.h"
+#include "state/history.h"
 #include "state/lease.h"
 #include "state/live.h"
 
 enum { DECIDE_ROUNDS = 4, READ_TRIES = 3 };
+#define RAMP_NS (10 * NS_PER_S)
 
 bool service_read(const struct bank_view *view, uint32_t index, struct service_view *out)
 {
     if (!bank_service(view, index, &out->settings))
         return false;
     out->segment = view->segment;
+    out->bank = *view;
     out->index = index;
     out->first_endpoint = out->settings.first_endpoint;
     out->count = out->settings.endpoint_count;
@@ -49,6 +54,24 @@ bool service_endpoint(const struct service_view *service, uint32_t index,
                    out->generation == service->endpoints[index].generation;
     }
     return false;
+}
+
+uint32_t service_addresses(const struct service_view *service, uint32_t index,
+                           struct address out[static ADDRESSES_MAX])
+{
+    struct endpoint_settings endpoint;
+    uint32_t count;
+
+    if (index >= service->count)
+        return 0;
+    count = bank_addresses(&service->bank, service->first_endpoint + index, out);
+    if (bank_valid(&service->bank))
+        return count;
+    /* The settings have changed since. */
+    if (!service_endpoint(service, index, &endpoint))
+        return 0;
+    memcpy(out, endpoint.addresses, endpoint.address_count * sizeof(*out));
+    return endpoint.address_count;
 }
 
 enum service_mode service_mode(const struct service_view *service, uint64_t now_ns)
@@ -97,25 +120,71 @@ static uint64_t grace_until(const struct service_view *service, const struct end
     return until > now_ns && until - now_ns > 2 * service->settings.failover.grace_ns ? 0 : until;
 }
 
+/* How much of its part an endpoint gets that is well again: from a tenth, evenly, to all. */
+static uint16_t ramp_of(const struct endpoint_live *live, uint64_t now_ns)
+{
+    uint64_t since_ns = load_relaxed(&live->recovered_ns), part;
+
+    if (since_ns == 0 || now_ns < since_ns || now_ns - since_ns >= RAMP_NS)
+        return RAMP_WHOLE;
+    part = (now_ns - since_ns) * RAMP_WHOLE / RAMP_NS;
+    return part > RAMP_WHOLE / 10 ? (uint16_t)part : RAMP_WHOLE / 10;
+}
+
+/* What only one strategy goes by. */
+static void add_measures(const struct service_view *service, const struct endpoint_live *live,
+                         struct candidate *candidate, uint64_t now_ns)
+{
+    switch ((enum strategy)service->settings.strategy) {
+    case STRATEGY_PRIORITY:
+    case STRATEGY_FIRST:
+        break;
+    case STRATEGY_COMMAND:
+        candidate->rank = (uint32_t)load_relaxed(&live->rank);
+        break;
+    case STRATEGY_LATENCY:
+        candidate->latency_us = history_latency_us(live);
+        break;
+    case STRATEGY_LEAST_CONNECTIONS:
+        candidate->connections = live_connections(live);
+        candidate->ramp = ramp_of(live, now_ns);
+        break;
+    case STRATEGY_ROUND_ROBIN:
+    case STRATEGY_RANDOM:
+    case STRATEGY_WEIGHTED:
+        candidate->ramp = ramp_of(live, now_ns);
+        break;
+    }
+}
+
+static struct candidate candidate_of(const struct service_view *service, uint32_t index,
+                                     struct held held, uint64_t now_ns)
+{
+    const struct endpoint_brief *endpoint = &service->endpoints[index];
+    const struct endpoint_live *live = service->endpoint_live[index];
+    struct candidate candidate = {
+        .held = endpoint->slot == held.slot && endpoint->generation == held.generation,
+        .grace_until_ns = grace_until(service, live, now_ns),
+        .weight_milli = endpoint->weight_milli,
+        .health = service_health(service, index, now_ns),
+        .breaker = breaker_state(&live->breaker, &service->settings.breaker, now_ns),
+        .admin = admin_of(live),
+        .same_zone = endpoint->same_zone != 0,
+        .gated = service->settings.failover.gate.count > 0 &&
+                 !gate_holds(live, service->settings.failover.gate_lasts_ns, now_ns, NULL),
+    };
+
+    add_measures(service, live, &candidate, now_ns);
+    return candidate;
+}
+
 static void fill_candidates(const struct service_view *service, struct candidate out[ENDPOINTS_MAX],
                             uint64_t now_ns)
 {
     struct held held = service_held(service->live, now_ns);
 
-    for (uint32_t i = 0; i < service->count; i++) {
-        const struct endpoint_live *live = service->endpoint_live[i];
-
-        out[i] = (struct candidate){
-            .held = service->endpoints[i].slot == held.slot &&
-                    service->endpoints[i].generation == held.generation,
-            .grace_until_ns = grace_until(service, live, now_ns),
-            .weight_milli = service->endpoints[i].weight_milli,
-            .health = service_health(service, i, now_ns),
-            .breaker = breaker_state(&live->breaker, &service->settings.breaker, now_ns),
-            .admin = admin_of(live),
-            .same_zone = service->endpoints[i].same_zone != 0,
-        };
-    }
+    for (uint32_t i = 0; i < service->count; i++)
+        out[i] = candidate_of(service, i, held, now_ns);
 }
 
 int service_candidates(const struct service_view *service, struct candidate out[ENDPOINTS_MAX],
@@ -125,15 +194,52 @@ int service_candidates(const struct service_view *service, struct candidate out[
     return index_of_slot(service, active_unpack(load_relaxed(&service->live->active)).slot);
 }
 
+/* The endpoint that has been faster than the active one for long enough, or -1. */
+static int proven_challenger(const struct service_view *service, uint64_t now_ns)
+{
+    struct challenger word = challenger_unpack(load_relaxed(&service->live->challenger));
+
+    if (word.slot == NO_SLOT || now_ns < word.since_ms * NS_PER_MS ||
+        now_ns - word.since_ms * NS_PER_MS < LATENCY_PROOF_NS)
+        return -1;
+    return index_of_slot(service, word.slot);
+}
+
+/* Time counts from when somebody first saw it ahead, without a break. */
+__attribute__((noinline)) static void keep_challenger(const struct service_view *service,
+                                                      uint64_t now_ns)
+{
+    struct candidate candidates[ENDPOINTS_MAX];
+    int current = service_candidates(service, candidates, now_ns);
+    int fastest = choose_faster(candidates, service->count, current, now_ns);
+    uint32_t slot = fastest >= 0 ? service->endpoints[fastest].slot : NO_SLOT;
+    struct challenger word = challenger_unpack(load_relaxed(&service->live->challenger));
+
+    if (slot == word.slot)
+        return;
+    word = (struct challenger){.slot = slot, .since_ms = slot == NO_SLOT ? 0 : now_ns / NS_PER_MS};
+    store_relaxed(&service->live->challenger, challenger_pack(word));
+}
+
+struct choice_rules service_choice_rules(const struct service_view *service, uint64_t turn,
+                                         uint64_t now_ns)
+{
+    enum strategy strategy = (enum strategy)service->settings.strategy;
+
+    return (struct choice_rules){
+        .strategy = strategy,
+        .failback = service->settings.failover.failback != 0,
+        .challenger = strategy == STRATEGY_LATENCY ? proven_challenger(service, now_ns) : -1,
+        .turn = turn,
+    };
+}
+
 /* `*current`: the index of the active endpoint, or -1. */
 static struct choice choice_given(const struct service_view *service, struct active active,
-                                  int *current, uint64_t now_ns)
+                                  int *current, uint64_t turn, uint64_t now_ns)
 {
-    struct choice_rules rules = {
-        .strategy = (enum strategy)service->settings.strategy,
-        .failback = service->settings.failover.failback != 0,
-    };
     struct candidate candidates[ENDPOINTS_MAX];
+    struct choice_rules rules = service_choice_rules(service, turn, now_ns);
     struct choice choice;
 
     fill_candidates(service, candidates, now_ns);
@@ -149,7 +255,7 @@ struct choice service_choice(const struct service_view *service, uint64_t now_ns
     int current;
 
     return choice_given(service, active_unpack(load_relaxed(&service->live->active)), &current,
-                        now_ns);
+                        load_relaxed(&service->live->turns), now_ns);
 }
 
 /* ---- putting the choice in place ---- */
@@ -172,7 +278,7 @@ static bool is_failure(enum choice_reason reason)
     return reason == CHOICE_HEALTH || reason == CHOICE_BREAKER;
 }
 
-static void describe(enum choice_reason reason, struct event *event)
+static void describe(enum choice_reason reason, enum strategy strategy, struct event *event)
 {
     const char *what = "";
 
@@ -190,8 +296,12 @@ static void describe(enum choice_reason reason, struct event *event)
         what = "no longer in the settings";
         break;
     case CHOICE_FAILBACK:
-        text_format(event->detail, sizeof(event->detail), "%s: well again and preferred",
-                    event->to);
+        if (strategy == STRATEGY_LATENCY)
+            text_format(event->detail, sizeof(event->detail), "%s: faster for %d s", event->to,
+                        (int)(LATENCY_PROOF_NS / NS_PER_S));
+        else
+            text_format(event->detail, sizeof(event->detail), "%s: well again and preferred",
+                        event->to);
         return;
     case CHOICE_MANUAL: /* says all there is to say */
     case CHOICE_KEPT:
@@ -209,9 +319,12 @@ static enum event_type type_of(enum choice_reason reason)
     return reason == CHOICE_FAILBACK ? EVENT_FAILBACK : EVENT_FAILOVER;
 }
 
+/* What happens rarely keeps its stack to itself: whoever connects may have little. */
+#define RARE __attribute__((cold, noinline))
+
 /* The winner of the swap tells the others. The first choice is no switch: nothing was left. */
-static void record_switch(const struct service_view *service, struct active from, struct active to,
-                          enum choice_reason reason)
+RARE static void record_switch(const struct service_view *service, struct active from,
+                               struct active to, enum choice_reason reason)
 {
     struct event event = {
         .wall_ns = clock_wall_ns(),
@@ -231,7 +344,7 @@ static void record_switch(const struct service_view *service, struct active from
     bank_slot_name(service->segment, to.slot, event.to);
     text_copy(event.endpoint, sizeof(event.endpoint), event.to);
     text_copy(event.reason, sizeof(event.reason), choice_reason_name(reason));
-    describe(reason, &event);
+    describe(reason, (enum strategy)service->settings.strategy, &event);
     event_write(service->segment, &event);
     bell_ring(service->segment);
 }
@@ -258,9 +371,12 @@ static void swap_active(const struct service_view *service, uint64_t word, int c
 
 struct choice service_decide(const struct service_view *service, uint64_t now_ns)
 {
-    bool may_swap = service->segment->writable && service->settings.strategy == STRATEGY_PRIORITY;
+    bool may_swap =
+        service->segment->writable && !strategy_spreads((enum strategy)service->settings.strategy);
     struct choice choice;
 
+    if (service->settings.strategy == STRATEGY_LATENCY && service->segment->writable)
+        keep_challenger(service, now_ns);
     /* Won or lost, a swap may rest on states that changed meanwhile: look again until it stands. */
     for (int round = 0; round < DECIDE_ROUNDS; round++) {
         uint64_t word;
@@ -268,12 +384,39 @@ struct choice service_decide(const struct service_view *service, uint64_t now_ns
 
         fence_evidence();
         word = atomic_load_explicit(&service->live->active, memory_order_acquire);
-        choice = choice_given(service, active_unpack(word), &current, now_ns);
+        choice = choice_given(service, active_unpack(word), &current,
+                              load_relaxed(&service->live->turns), now_ns);
         if (!may_swap || choice.endpoint < 0 || choice.endpoint == current)
             break;
         swap_active(service, word, current, choice, now_ns);
     }
     return choice;
+}
+
+/* Of this connection, over the whole host. */
+static uint64_t next_turn(const struct service_view *service, uint64_t now_ns)
+{
+    if (!service->segment->writable) /* nobody else can know: any will do */
+        return hash_mix(now_ns ^ (uintptr_t)&now_ns);
+    /* Relaxed: only that no two get the same. */
+    return atomic_fetch_add_explicit(&service->live->turns, 1, memory_order_relaxed);
+}
+
+struct choice service_target(const struct service_view *service, uint64_t now_ns)
+{
+    int current = index_of_slot(service, active_unpack(load_relaxed(&service->live->active)).slot);
+    struct held held = service_held(service->live, now_ns);
+
+    if (strategy_spreads((enum strategy)service->settings.strategy))
+        return choice_given(service, (struct active){.slot = NO_SLOT}, &current,
+                            next_turn(service, now_ns), now_ns);
+    if (current >= 0 && service->endpoints[current].unrivalled && held.slot == NO_SLOT) {
+        struct candidate active = candidate_of(service, (uint32_t)current, held, now_ns);
+
+        if (choose_keeps(&active))
+            return (struct choice){.endpoint = current, .trial = -1, .reason = CHOICE_KEPT};
+    }
+    return service_decide(service, now_ns);
 }
 
 /* ---- evidence ---- */
@@ -286,8 +429,8 @@ static uint32_t random_bits(uint64_t now_ns, uint64_t took_ns)
     return (uint32_t)hash_mix(now_ns ^ took_ns << 32 ^ (uint64_t)here << 24);
 }
 
-static void record_breaker(const struct service_view *service, uint32_t index,
-                           struct breaker_event change)
+RARE static void record_breaker(const struct service_view *service, uint32_t index,
+                                struct breaker_event change)
 {
     bool opened = change.change != BREAKER_RECOVERED;
     enum breaker_state from = change.change == BREAKER_OPENED ? BREAKER_CLOSED : BREAKER_HALF_OPEN;
@@ -327,6 +470,8 @@ static bool tell_breaker(const struct service_view *service, uint32_t index, enu
     if (change.change == BREAKER_UNCHANGED)
         return false;
     store_relaxed(&live->since_ns, now_ns);
+    if (change.change == BREAKER_RECOVERED)
+        live_raise(&live->recovered_ns, now_ns);
     if (change.change != BREAKER_RECOVERED)
         service_start_grace(service, index, now_ns);
     record_breaker(service, index, change);
@@ -354,11 +499,14 @@ void service_report(const struct service_view *service, uint32_t index, int erro
         bell_ring(service->segment);
 }
 
-bool service_passed_trial(const struct service_view *service, uint32_t index, uint64_t took_ns,
+bool service_passed_check(const struct service_view *service, uint32_t index, uint64_t took_ns,
                           uint64_t now_ns)
 {
-    struct breaker *breaker = &service->endpoint_live[index]->breaker;
+    const struct breaker_rules *rules = &service->settings.breaker;
+    enum breaker_state state =
+        breaker_state(&service->endpoint_live[index]->breaker, rules, now_ns);
+    bool slow = rules->slow_call_ns > 0 && took_ns >= rules->slow_call_ns;
 
-    return breaker_state(breaker, &service->settings.breaker, now_ns) == BREAKER_HALF_OPEN &&
+    return (state == BREAKER_HALF_OPEN || (state == BREAKER_CLOSED && slow)) &&
            tell_breaker(service, index, OUTCOME_OK, took_ns, now_ns);
 }

@@ -19,6 +19,7 @@
  */
 struct service_view {
     const struct segment *segment;
+    struct bank_view bank; /* where it was read from, as long as that is in force */
     struct service_live *live;
     uint32_t index; /* in the bank it came from */
     uint32_t first_endpoint;
@@ -31,9 +32,16 @@ struct service_view {
 /* False: the settings are changing under us or corrupt. The caller validates `view` itself. */
 bool service_read(const struct bank_view *view, uint32_t index, struct service_view *out);
 
-/* All of endpoint `index`: its addresses. False: it is not in the settings any more. */
+/* All of endpoint `index`. False: it is not in the settings any more. */
 bool service_endpoint(const struct service_view *service, uint32_t index,
                       struct endpoint_settings *out);
+
+/*
+ * Only its addresses; how many, 0 also when it is not in the settings any more. `out` is aligned
+ * to 8 (SHARED64).
+ */
+uint32_t service_addresses(const struct service_view *service, uint32_t index,
+                           struct address out[static ADDRESSES_MAX]);
 
 /* The mode in force (steer, observe or off). */
 enum service_mode service_mode(const struct service_view *service, uint64_t now_ns);
@@ -49,6 +57,10 @@ enum health service_health(const struct service_view *service, uint32_t index, u
 int service_candidates(const struct service_view *service, struct candidate out[ENDPOINTS_MAX],
                        uint64_t now_ns);
 
+/* How to choose for the connection with this number. */
+struct choice_rules service_choice_rules(const struct service_view *service, uint64_t turn,
+                                         uint64_t now_ns);
+
 /* What would be chosen now; changes nothing. */
 struct choice service_choice(const struct service_view *service, uint64_t now_ns);
 
@@ -58,6 +70,13 @@ struct choice service_choice(const struct service_view *service, uint64_t now_ns
  * service_choice().
  */
 struct choice service_decide(const struct service_view *service, uint64_t now_ns);
+
+/*
+ * Where a new connection goes. The same as service_decide(), which it calls unless the active
+ * endpoint is well and no other preferred to it: then there is nothing to decide. Not for whoever
+ * has just given evidence: it orders nothing.
+ */
+struct choice service_target(const struct service_view *service, uint64_t now_ns);
 
 /*
  * Records what became of an attempt on endpoint `index`: counters, last error, breaker, grace, the
@@ -75,8 +94,12 @@ bool service_still_has(const struct service_view *service, uint32_t index);
 /* Holds back failback to the endpoint, from now on. */
 void service_start_grace(const struct service_view *service, uint32_t index, uint64_t now_ns);
 
-/* One success for a half-open breaker, which is no connection. True when the breaker closed. */
-bool service_passed_trial(const struct service_view *service, uint32_t index, uint64_t took_ns,
+/*
+ * A check that passed is no connection, but one success for a half-open breaker, and for a closed
+ * one a slow call when it took that long: a server that thinks slowly still connects fast, because
+ * its kernel does. True when the breaker changed.
+ */
+bool service_passed_check(const struct service_view *service, uint32_t index, uint64_t took_ns,
                           uint64_t now_ns);
 
 #endif

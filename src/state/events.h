@@ -38,7 +38,7 @@ struct event {
     char endpoint[NAME_TEXT];
     char from[NAME_TEXT];
     char to[NAME_TEXT];
-    char reason[32];
+    char reason[72];
     char detail[72];
 };
 
@@ -55,6 +55,6 @@ uint64_t event_newest(const struct segment *segment);
 
 const char *event_type_name(enum event_type type);
 
-_Static_assert(sizeof(struct event) == 320, "fills the words of a slot");
+_Static_assert(sizeof(struct event) == 360, "fills the words of a slot");
 
 #endif

@@ -35,6 +35,30 @@ static void average(atomic_u64 *mean_us, uint64_t rtt_us)
     store_relaxed(mean_us, mean);
 }
 
+/*
+ * Peak EWMA, as Finagle's load balancer has it: a slower answer counts at once, a faster one by and
+ * by, the more the longer the last answer is past (10 s: a half). {CLOCK_BOOTTIME ms:32, us:32}.
+ */
+static void remember_peak(atomic_u64 *word, uint32_t rtt_us, uint64_t now_ns)
+{
+    enum { HALF_LIFE_MS = 10000 };
+    uint64_t before = load_relaxed(word);
+    uint32_t now_ms = (uint32_t)(now_ns / NS_PER_MS), peak = (uint32_t)before;
+    uint32_t past_ms = now_ms - (uint32_t)(before >> 32);
+
+    if (rtt_us < peak)
+        peak -=
+            (uint32_t)((uint64_t)(peak - rtt_us) * past_ms / ((uint64_t)past_ms + HALF_LIFE_MS));
+    else
+        peak = rtt_us;
+    store_relaxed(word, (uint64_t)now_ms << 32 | peak);
+}
+
+uint32_t history_latency_us(const struct endpoint_live *live)
+{
+    return (uint32_t)load_relaxed(&live->latency);
+}
+
 void history_add(struct endpoint_live *live, const struct check *check)
 {
     uint64_t number = atomic_fetch_add_explicit(&live->check_count, 1, memory_order_relaxed) + 1;
@@ -48,6 +72,8 @@ void history_add(struct endpoint_live *live, const struct check *check)
     count_up(check->passed ? &live->checks_ok : &live->checks_failed);
     if (rtt_us)
         average(&live->rtt_us, rtt_us);
+    if (rtt_us && check->passed)
+        remember_peak(&live->latency, rtt_us, check->started_ns + check->rtt_ns);
 }
 
 static bool read_record(const struct endpoint_live *live, uint64_t number, struct check *out)

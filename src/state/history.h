@@ -22,6 +22,9 @@ struct check {
 /* Into the ring, the counters and, when it was answered, the moving average of round trips. */
 void history_add(struct endpoint_live *live, const struct check *check);
 
+/* Peak EWMA of the passed checks' round trips, for the strategy latency; 0: not known. */
+uint32_t history_latency_us(const struct endpoint_live *live);
+
 /* Newest first; returns how many. A record that is being written is left out. */
 unsigned checked_history(const struct endpoint_live *live, struct check out[static CHECKS_KEPT]);
 

@@ -27,7 +27,7 @@
 #define SEGMENT_MAGIC "rdsteer"
 
 enum {
-    SEGMENT_ABI = 2, /* raised by any change to this file or to policy/rules.h, breaker.h */
+    SEGMENT_ABI = 4, /* raised by any change to this file or to policy/rules.h, breaker.h */
     SEGMENT_ALIGN = 64 * 1024,
     SEGMENT_HEAD_SIZE = 4096,
     SEGMENT_MAX_SIZE = 256 * 1024 * 1024,
@@ -41,6 +41,9 @@ enum {
     PROGRAM_TEXT = 32,
     PATH_TEXT = 512,
     INSTANCE_TEXT = 64,
+    CHECK_TEXT = 768,
+    CHECK_WORDS_MAX = 32,
+    EXPECT_TEXT = 128,
     NO_SLOT = 0xffff,
 };
 
@@ -85,7 +88,9 @@ struct bank {
     uint32_t name_buckets, name_table_at; /* the same, to matches */
     uint32_t only_count, skip_count;      /* programs { only skip } */
     uint32_t monitor;                     /* enum monitor: who may check the endpoints */
-    uint32_t spare;
+    uint32_t needs_program;               /* 1: some check is beyond a program's thread */
+    uint32_t check_count, checks_at;
+    uint32_t tls_count, tls_at;
     char path[PATH_TEXT]; /* of the configuration file, absolute */
     char instance[INSTANCE_TEXT];
     char zone[NAME_TEXT];
@@ -118,19 +123,56 @@ struct endpoint_brief {
     uint32_t slot;       /* of its live part */
     uint32_t generation; /* of that slot */
     uint32_t weight_milli;
-    uint32_t same_zone;
+    uint8_t same_zone;
+    uint8_t unrivalled; /* no other endpoint of the service is preferred to it: choose.h */
+    uint8_t spare[2];
     SHARED64 uint64_t
         health_lasts_ns; /* a verdict without a check for so long is none; 0: no checks */
+};
+
+/* A check block. */
+struct check_settings {
+    char name[NAME_TEXT];
+    SHARED64 uint64_t interval_ns; /* 0: that of health */
+    SHARED64 uint64_t timeout_ns;  /* the same */
+    SHARED64 uint64_t tolerance_ns;
+    SHARED64 int64_t expect_from; /* EXPECT_RANGE */
+    SHARED64 int64_t expect_to;
+    uint32_t tls; /* index + 1, 0 = none */
+    uint16_t status_from, status_to;
+    uint8_t kind;     /* enum probe_kind */
+    uint8_t expect;   /* enum expect_kind */
+    uint8_t words;    /* in `text` */
+    uint8_t extended; /* lag: ask for the lag too */
+    uint32_t secret;  /* what its entry in the file of secrets must carry; 0 = it has none */
+    char expected[EXPECT_TEXT];
+    /* Words one behind the other, each with its NUL: the command; key and value; url and body. */
+    char text[CHECK_TEXT];
+};
+enum expect_kind { EXPECT_ANY, EXPECT_TEXT_IS, EXPECT_GLOB, EXPECT_RANGE };
+
+/* How a check speaks TLS. */
+struct tls_settings {
+    char ca[PATH_TEXT]; /* "" = the system's */
+    char cert[PATH_TEXT];
+    char key[PATH_TEXT];
+    char server_name[ADDRESS_HOST_TEXT];
+    uint8_t verify;
+    uint8_t spare[7];
 };
 
 struct endpoint_settings {
     uint32_t slot; /* as in the brief */
     uint32_t generation;
     uint32_t weight_milli;
-    uint32_t same_zone;
-    SHARED64 uint64_t health_lasts_ns; /* filled in by publishing */
+    uint8_t same_zone;
+    uint8_t unrivalled; /* filled in by publishing, as is what follows */
+    uint8_t spare[2];
+    SHARED64 uint64_t health_lasts_ns;
     uint32_t address_count;
     uint32_t past_count;
+    uint32_t tls;                            /* index + 1, 0 = none */
+    uint32_t needs_program;                  /* 1: a program's thread cannot check it */
     struct health_rules health;              /* the service's, overridden option by option */
     struct address addresses[ADDRESSES_MAX]; /* resolved when published; with the port */
     struct address past[PAST_ADDRESSES_MAX];
@@ -205,6 +247,10 @@ struct service_live {
     SHARED64 atomic_u64 uses;           /* services that have had this slot; 0 = never used */
     SHARED64 atomic_u64 retired_ns;     /* CLOCK_BOOTTIME when its service left the settings */
     SHARED64 atomic_u64 held;           /* the endpoint the operator has switched to: see live.h */
+    /* a line of its own: spreading strategies write it with every connection */
+    SHARED64 atomic_u64 turns;      /* connections so far */
+    SHARED64 atomic_u64 challenger; /* who has been faster, and since when: see live.h */
+    SHARED64 atomic_u64 spare[6];
 };
 
 /* See history.c. */
@@ -233,14 +279,21 @@ struct endpoint_live {
     SHARED64 atomic_u64 checked_ns;  /* CLOCK_BOOTTIME of the last result */
     SHARED64 atomic_u64 hinted_ns;   /* CLOCK_BOOTTIME of the last hint, by anyone */
     SHARED64 atomic_u64 check_count; /* position in `checks` */
-    SHARED64 atomic_u64 check_spare[5];
+    SHARED64 atomic_u64 gate;        /* what failback.probe found: see gate.h */
+    SHARED64 atomic_u64 role;        /* enum role_wanted: what ROLE said last; 0 = never asked */
+    SHARED64 atomic_u64 latency;     /* peak EWMA and its time: see history.c */
+    SHARED64 atomic_u64 census;      /* the host's connections, counted now and then: see live.h */
+    SHARED64 atomic_u64 rank;        /* by the selector program, 1 = first; 0 = not named */
+    SHARED64 atomic_u64 next_connect_ns; /* connect.rate: see pace.h */
+    SHARED64 atomic_u64 recovered_ns;    /* CLOCK_BOOTTIME when it was last well again */
+    SHARED64 atomic_u64 check_spare[6];
     struct check_record checks[64];
 };
 
 /* See events.h for the protocol. */
 struct event_slot {
     SHARED64 atomic_u64 stamp;
-    SHARED64 uint64_t words[40];
+    SHARED64 uint64_t words[45];
 };
 
 _Static_assert(sizeof(struct contender_slot) == 32, "same in every process");
@@ -254,14 +307,19 @@ _Static_assert(offsetof(struct endpoint_brief, health_lasts_ns) ==
                    offsetof(struct endpoint_settings, health_lasts_ns),
                "the brief begins the settings");
 _Static_assert(sizeof(struct endpoint_brief) % 8 == 0, "copied by words");
+_Static_assert(offsetof(struct endpoint_settings, addresses) % 8 == 0 &&
+                   sizeof(struct address) % 8 == 0,
+               "addresses are copied by words");
 _Static_assert(offsetof(struct endpoint_label, name) == 0 && NAME_TEXT % 8 == 0, "read alone");
+_Static_assert(sizeof(struct check_settings) % 8 == 0, "copied by words");
+_Static_assert(sizeof(struct tls_settings) % 8 == 0, "copied by words");
 _Static_assert(sizeof(struct endpoint_label) % 8 == 0, "copied by words");
 _Static_assert(sizeof(struct match_settings) % 8 == 0, "copied by words");
 _Static_assert(sizeof(struct ip_entry) % 8 == 0, "copied by words");
 _Static_assert(sizeof(struct bank) % 8 == 0, "copied by words");
-_Static_assert(sizeof(struct service_live) == 64, "a cache line");
-_Static_assert(sizeof(struct endpoint_live) == 64 + 64 + sizeof(struct breaker) + 64 + 1024,
+_Static_assert(sizeof(struct service_live) == 128, "two cache lines");
+_Static_assert(sizeof(struct endpoint_live) == 64 + 64 + sizeof(struct breaker) + 128 + 1024,
                "lanes");
-_Static_assert(sizeof(struct event_slot) == 328, "same in every process");
+_Static_assert(sizeof(struct event_slot) == 368, "same in every process");
 
 #endif

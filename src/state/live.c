@@ -91,6 +91,29 @@ void service_hold(struct service_live *live, struct held held, uint64_t until_bo
                           memory_order_release);
 }
 
+struct challenger challenger_unpack(uint64_t word)
+{
+    return (struct challenger){.slot = code_slot(word >> 48),
+                               .since_ms = word & (UINT64_MAX >> 16)};
+}
+
+uint64_t challenger_pack(struct challenger challenger)
+{
+    return slot_code(challenger.slot) << 48 | (challenger.since_ms & (UINT64_MAX >> 16));
+}
+
+uint32_t live_connections(const struct endpoint_live *live)
+{
+    uint64_t census = load_relaxed(&live->census);
+
+    return (uint32_t)census + ((uint32_t)load_relaxed(&live->steered) - (uint32_t)(census >> 32));
+}
+
+void live_count_connections(struct endpoint_live *live, uint32_t connections)
+{
+    store_relaxed(&live->census, load_relaxed(&live->steered) << 32 | connections);
+}
+
 /* Two winners may write at the same time: the later epoch stays, whoever comes last. */
 static void store_newer(atomic_u64 *word, uint64_t value)
 {

@@ -7,6 +7,10 @@
  *                    writer wins: it is the operator.
  *   service.held     {generation:32, 0:16, slot+1:16} of the endpoint that the operator has
  * switched to; means something while the mode is RUNTIME_MANUAL. Stored before the mode.
+ *   service.challenger {slot+1:16, since ms:48 (CLOCK_BOOTTIME)}; 0: nobody is faster. Whoever
+ *                    decides keeps it; a lost update costs the challenger a moment.
+ *   endpoint.census  {steered:32, connections:32}: counted when so many had been steered. By the
+ *                    holder of the lease.
  *   last_switch      {from+1:16, to+1:16, reason:16, epoch:16}, last_switch_ms {wall ms:48,
  * epoch:16}: written by the winner of the CAS on `active`; a reader believes them when the epochs
  * agree.
@@ -44,6 +48,17 @@ struct held held_unpack(uint64_t word);
 struct held service_held(const struct service_live *live, uint64_t now_ns);
 /* Held until `until_boot_ms` (0: until the operator says otherwise). */
 void service_hold(struct service_live *live, struct held held, uint64_t until_boot_ms);
+
+struct challenger {
+    uint32_t slot; /* NO_SLOT: none */
+    uint64_t since_ms;
+};
+struct challenger challenger_unpack(uint64_t word);
+uint64_t challenger_pack(struct challenger challenger);
+
+/* Connections of this host to the endpoint, as far as is known: counted, and steered since. */
+uint32_t live_connections(const struct endpoint_live *live);
+void live_count_connections(struct endpoint_live *live, uint32_t connections);
 
 struct last_switch {
     uint64_t wall_ms;

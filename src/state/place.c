@@ -215,6 +215,11 @@ uint64_t place_time_namespace(void)
     return inode_of("/proc/self/ns/time");
 }
 
+uint64_t place_pid_namespace(void)
+{
+    return inode_of("/proc/self/ns/pid");
+}
+
 static int hex_digit(char c)
 {
     if (c >= '0' && c <= '9')

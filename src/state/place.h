@@ -53,6 +53,7 @@ bool file_stamp_equal(const struct file_stamp *a, const struct file_stamp *b);
 /* Kernel identities that a segment is bound to. 0 when the kernel does not tell. */
 uint64_t place_network_namespace(void);
 uint64_t place_time_namespace(void);
+uint64_t place_pid_namespace(void);
 bool place_boot_id(uint8_t id[static 16]);
 
 #endif

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/text.h"
 #include "state/bank.h"
 #include "state/create.h"
@@ -201,7 +202,9 @@ static int look(const struct place *place, const struct publication *publication
 
 static int check(const struct publication *publication, const char **why)
 {
-    bool fits = publication->service_count <= SERVICES_MAX;
+    bool fits = publication->service_count <= SERVICES_MAX &&
+                publication->check_count <= CHECKS_MAX &&
+                publication->tls_count <= ENDPOINT_SLOTS_MAX + CHECKS_MAX;
 
     for (uint32_t i = 0; fits && i < publication->service_count; i++) {
         const struct publish_service *service = &publication->services[i];
@@ -228,11 +231,30 @@ static bool take_secret(const struct publish_endpoint *endpoint, struct secret_e
            text_copy(out->secret.password, sizeof(out->secret.password), password);
 }
 
+/*
+ * A check's entry carries what tells the check from all others: settings that are not the ones it
+ * was written for must not send it elsewhere.
+ */
+static bool take_check_secret(struct publish_check *check, uint32_t index, struct secret_entry *out)
+{
+    const char *username = check->username ? check->username : "";
+    const char *password = check->password ? check->password : "";
+
+    check->settings.secret = 0;
+    if (!*username && !*password)
+        return false;
+    check->settings.secret = (uint32_t)hash_bytes(&check->settings, sizeof(check->settings)) | 1;
+    out->slot = ENDPOINT_SLOTS_MAX + index;
+    out->generation = check->settings.secret;
+    return text_copy(out->secret.username, sizeof(out->secret.username), username) &&
+           text_copy(out->secret.password, sizeof(out->secret.password), password);
+}
+
 /* Once slots are picked, and before anybody sees them. */
 static int write_secrets(const struct place *place, const struct publication *publication,
                          const char **why)
 {
-    struct secret_entry *entries = calloc(ENDPOINT_SLOTS_MAX, sizeof(*entries));
+    struct secret_entry *entries = calloc(SECRETS_MAX, sizeof(*entries));
     uint32_t count = 0;
     int error;
 
@@ -244,10 +266,12 @@ static int write_secrets(const struct place *place, const struct publication *pu
         for (uint32_t e = 0; e < service->endpoint_count; e++)
             count += take_secret(&service->endpoints[e], &entries[count]);
     }
+    for (uint32_t i = 0; i < publication->check_count; i++)
+        count += take_check_secret(&publication->checks[i], i, &entries[count]);
     error = secrets_write(place, entries, count);
     if (error)
         *why = "the file of user names and passwords cannot be written";
-    explicit_bzero(entries, ENDPOINT_SLOTS_MAX * sizeof(*entries));
+    explicit_bzero(entries, SECRETS_MAX * sizeof(*entries));
     free(entries);
     return error;
 }

@@ -32,11 +32,21 @@ struct publish_service {
     struct match_settings *matches; /* host, address, port, any_port and is_name are read */
 };
 
+struct publish_check {
+    struct check_settings settings; /* `secret` is filled in */
+    const char *username;           /* for the file of secrets; NULL or "" = none */
+    const char *password;
+};
+
 struct publication {
     struct bank front; /* stamp, path, instance, zone, programs; counts and offsets are filled in */
     uint32_t service_count;
     struct publish_service *services;
-    gid_t share_group; /* (gid_t)-1: private to this user */
+    uint32_t check_count;
+    struct publish_check *checks;
+    uint32_t tls_count;
+    const struct tls_settings *tls; /* what endpoints and checks refer to */
+    gid_t share_group;              /* (gid_t)-1: private to this user */
 };
 
 enum publish_result { PUBLISHED_NEW, PUBLISHED_CHANGE, PUBLISHED_REPLACEMENT, PUBLISHED_NOTHING };

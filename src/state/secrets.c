@@ -66,7 +66,7 @@ bool secrets_read(int fd, uint32_t slot, uint32_t generation, struct secret *out
     bool found;
 
     memset(out, 0, sizeof(*out));
-    if (slot >= ENDPOINT_SLOTS_MAX)
+    if (slot >= SECRETS_MAX)
         return false;
     found = read_at(fd, secrets_at(slot), &record, sizeof(record)) &&
             record.generation == generation && record.present == 1;

@@ -1,6 +1,6 @@
 /*
- * secrets: user names and passwords of the endpoints, in a 0600 file beside the segment that only
- * the prober opens. Never in the segment, an event, a log line, argv or the environment.
+ * secrets: user names and passwords of endpoints and checks, in a 0600 file beside the segment that
+ * only the prober opens. Never in the segment, an event, a log line, argv or the environment.
  *
  * The file is an array with one entry per live slot, so what belongs to a slot is found by one
  * pread(). An entry counts when its generation is the endpoint's. The publisher replaces the file
@@ -17,7 +17,8 @@
 #include "state/layout.h"
 #include "state/place.h"
 
-enum { SECRET_TEXT = 256 };
+/* Slots: those of the endpoints, then one per check block. */
+enum { SECRET_TEXT = 256, SECRETS_MAX = ENDPOINT_SLOTS_MAX + CHECKS_MAX };
 
 struct secret {
     char username[SECRET_TEXT]; /* "" = the default user */

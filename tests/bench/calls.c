@@ -2,14 +2,16 @@
  * One hooked call in a loop, timed from inside. Prints nanoseconds per call.
  *
  *     calls bare IP PORT COUNT            connect() of no descriptor: the kernel's part is smallest
- *     calls tcp IP PORT COUNT [OPTION…]   connect() to a listener; only connect() itself is timed
+ *     calls tcp IP PORT COUNT             connects to a listener; for others to count what it does
+ *     calls pair IP PORT COUNT [OPTION…]  connect() to IP and past it, straight to the listener, in
+ *                                         turns: by how much the median of the former is longer
  *     calls option COUNT                  getsockopt(SO_KEEPALIVE): what one system call costs here
  *     calls lookup NAME PORT COUNT        getaddrinfo() and freeaddrinfo()
  *
- * An OPTION is a socket option that is read (g LEVEL NAME) or set (s LEVEL NAME) within the time,
- * before connect() or, after the word "then", behind it: so a driver can tell what the system calls
- * of a library cost by themselves. IP of tcp is where the program connects to; the listener is on
- * the port in the environment variable LISTEN, on 127.0.0.1.
+ * An OPTION is a system call that is made within the time, before connect() or, after the word
+ * "then", behind it: a socket option that is read (g LEVEL NAME) or set (s LEVEL NAME), or getpid()
+ * (p 0 0). So a driver can tell what the system calls of a library cost by themselves. The listener
+ * is on the port in the environment variable LISTEN.
  */
 #include <arpa/inet.h>
 #include <netdb.h>
@@ -25,7 +27,8 @@
 enum { OPTIONS_MAX = 32, WARM_UP = 100 };
 
 struct option_call {
-    bool set, after;
+    char kind; /* g s p */
+    bool after;
     int level, name;
 };
 
@@ -99,7 +102,7 @@ static void time_lookup(const char *name, const char *port, long count)
 
 static int listen_here(const char *port)
 {
-    struct sockaddr_in here = address_of("127.0.0.1", port);
+    struct sockaddr_in here = address_of("0.0.0.0", port);
     int fd = socket(AF_INET, SOCK_STREAM, 0), on = 1;
 
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
@@ -108,49 +111,82 @@ static int listen_here(const char *port)
     return fd;
 }
 
-/* Reads an option, or writes back what it holds: the cost is the system call's. */
+/* What an option holds is of no interest: the cost is the system call's. */
 static void use_options(int fd, const struct option_call options[], int count, bool after)
 {
     for (int i = 0; i < count; i++) {
         int value[64] = {1};
-        socklen_t length = options[i].set ? sizeof(int) : sizeof value;
+        socklen_t length = options[i].kind == 's' ? sizeof(int) : sizeof value;
 
         if (options[i].after != after)
             continue;
-        if (options[i].set)
+        if (options[i].kind == 'p')
+            getpid();
+        else if (options[i].kind == 's')
             setsockopt(fd, options[i].level, options[i].name, value, length);
         else
             getsockopt(fd, options[i].level, options[i].name, value, &length);
     }
 }
 
-static void time_tcp(const char *ip, const char *port, long count,
-                     const struct option_call options[], int option_count)
+/* One connection; what connect() and the options took. */
+static uint64_t time_connection(int listener, const struct sockaddr_in *to,
+                                const struct option_call options[], int option_count)
+{
+    struct linger abort_it = {.l_onoff = 1};
+    int fd = socket(AF_INET, SOCK_STREAM, 0), accepted;
+    uint64_t start = now_ns(), took;
+
+    use_options(fd, options, option_count, false);
+    if (connect(fd, (const struct sockaddr *)to, sizeof *to) < 0)
+        die("connect");
+    use_options(fd, options, option_count, true);
+    took = now_ns() - start;
+    accepted = accept(listener, NULL, NULL);
+    /* A reset leaves no TIME_WAIT behind: ports would run out. */
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &abort_it, sizeof abort_it);
+    close(fd);
+    close(accepted);
+    return took;
+}
+
+static uint64_t median(uint64_t *values, long count)
+{
+    qsort(values, (size_t)count, sizeof *values, compare);
+    return values[count / 2];
+}
+
+static void time_tcp(const char *ip, const char *port, long count)
 {
     struct sockaddr_in to = address_of(ip, port);
-    struct linger abort_it = {.l_onoff = 1};
     int listener = listen_here(getenv("LISTEN"));
-    uint64_t *took_ns = calloc((size_t)count, sizeof *took_ns);
+
+    for (long i = 0; i < count; i++)
+        time_connection(listener, &to, NULL, 0);
+    close(listener);
+}
+
+static void time_pair(const char *ip, const char *port, long count,
+                      const struct option_call options[], int option_count)
+{
+    struct sockaddr_in steered = address_of(ip, port);
+    struct sockaddr_in direct = address_of("127.0.0.8", getenv("LISTEN"));
+    int listener = listen_here(getenv("LISTEN"));
+    uint64_t *plain_ns = calloc((size_t)count, sizeof *plain_ns);
+    uint64_t *under_ns = calloc((size_t)count, sizeof *under_ns);
 
     for (long i = -WARM_UP; i < count; i++) {
-        int fd = socket(AF_INET, SOCK_STREAM, 0);
+        uint64_t plain = time_connection(listener, &direct, options, option_count);
+        uint64_t under = time_connection(listener, &steered, NULL, 0);
 
-        uint64_t start = now_ns();
-        use_options(fd, options, option_count, false);
-        if (connect(fd, (struct sockaddr *)&to, sizeof to) < 0)
-            die("connect");
-        use_options(fd, options, option_count, true);
-        if (i >= 0)
-            took_ns[i] = now_ns() - start;
-        int accepted = accept(listener, NULL, NULL);
-        /* A reset leaves no TIME_WAIT behind: ports would run out. */
-        setsockopt(fd, SOL_SOCKET, SO_LINGER, &abort_it, sizeof abort_it);
-        close(fd);
-        close(accepted);
+        if (i >= 0) {
+            plain_ns[i] = plain;
+            under_ns[i] = under;
+        }
     }
-    qsort(took_ns, (size_t)count, sizeof *took_ns, compare);
-    printf("%llu\n", (unsigned long long)took_ns[count / 2]);
-    free(took_ns);
+    printf("%lld\n", (long long)(median(under_ns, count) - median(plain_ns, count)));
+    free(plain_ns);
+    free(under_ns);
     close(listener);
 }
 
@@ -163,7 +199,7 @@ static int read_options(char **words, int count, struct option_call options[])
         if (strcmp(words[i], "then") == 0) {
             after = true;
         } else if (i + 2 < count) {
-            options[found++] = (struct option_call){.set = words[i][0] == 's',
+            options[found++] = (struct option_call){.kind = words[i][0],
                                                     .after = after,
                                                     .level = atoi(words[i + 1]),
                                                     .name = atoi(words[i + 2])};
@@ -184,8 +220,10 @@ int main(int argc, char **argv)
     else if (argc >= 5 && strcmp(argv[1], "lookup") == 0)
         time_lookup(argv[2], argv[3], atol(argv[4]));
     else if (argc >= 5 && strcmp(argv[1], "tcp") == 0)
-        time_tcp(argv[2], argv[3], atol(argv[4]), options,
-                 read_options(argv + 5, argc - 5, options));
+        time_tcp(argv[2], argv[3], atol(argv[4]));
+    else if (argc >= 5 && strcmp(argv[1], "pair") == 0)
+        time_pair(argv[2], argv[3], atol(argv[4]), options,
+                  read_options(argv + 5, argc - 5, options));
     else
         return 2;
     return 0;

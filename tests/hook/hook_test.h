@@ -8,7 +8,7 @@
  *
  * The environment tells where things are: HOOK_<NAME>=address:port of what a program may ask for,
  * HOOK_PORTS="east=1 west=2 home=3" who listens on which port, HOOK_MODE=kernel (nothing is
- * steered), steered, or either.
+ * steered), steered, or either, and HOOK_GUARDED=1 that the case begins once the guard watches.
  */
 #ifndef HOOK_TEST_H
 #define HOOK_TEST_H
@@ -107,6 +107,12 @@ void *wild_pointer(void);
 
 /* `size` bytes that end where readable memory ends, copied from `bytes`. */
 void *at_the_end_of_memory(const void *bytes, size_t size);
+
+/*
+ * The library's guard watches this process from now on, so that connect() leaves to it what it sets
+ * itself elsewhere: false when that does not come to pass. Takes a few connections to "cache".
+ */
+bool wait_for_the_guard(void);
 
 /* How many descriptors, threads this process has. */
 int count_descriptors(void);

@@ -31,7 +31,7 @@ SKIPPED = "SKIPPED: "
 
 # kernel: without the library; all others are compared with it.
 CONDITIONS = ["steered", "alone", "no_file", "broken_file", "disabled", "constructor"]
-STEERING = {"steered", "alone"}
+STEERING = {"steered", "alone", "guarded"}
 
 
 def conditions(*names):
@@ -277,7 +277,7 @@ service sixth {{
         need_library()
         variables["LD_PRELOAD"] = str(LIBRARY)
         variables["REDISTEER_CONFIG"] = str(self.config)
-        if condition in ("steered", "constructor", "disabled"):
+        if condition in ("steered", "guarded", "constructor", "disabled"):
             variables["REDISTEER_RUNTIME_DIR"] = str(self.shared_runtime())
         else:
             variables["REDISTEER_RUNTIME_DIR"] = str(self.runtime())
@@ -285,6 +285,8 @@ service sixth {{
             variables["REDISTEER_CONFIG"] = str(self.directory / "there-is-none.conf")
         elif condition == "broken_file":
             variables["REDISTEER_CONFIG"] = str(self.broken)
+        elif condition == "guarded":
+            variables["HOOK_GUARDED"] = "1"
         elif condition == "disabled":
             variables["REDISTEER_DISABLE"] = "1"
         elif condition == "constructor":

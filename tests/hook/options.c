@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -169,6 +170,50 @@ HOOK_CASE(unmatched_sockets_get_no_options)
     drop(fd);
 }
 
+static int option_of(int fd, int level, int number)
+{
+    int value = -1;
+    socklen_t size = sizeof value;
+    CHECK(getsockopt(fd, level, number, &value, &size) == 0);
+    return value;
+}
+
+/* Set within the call, or by the guard a moment later: keepalive = 15s, user_timeout = 30s. */
+HOOK_CASE(steered_sockets_get_keepalive_and_user_timeout)
+{
+    int fd = connect_to("cache");
+    for (uint64_t before = now_ms(); now_ms() - before < 5000; poll(NULL, 0, 5))
+        if (!steering() || option_of(fd, IPPROTO_TCP, TCP_USER_TIMEOUT) > 0)
+            break;
+    if (steering()) {
+        CHECK(option_of(fd, IPPROTO_TCP, TCP_USER_TIMEOUT) == 30000);
+        CHECK(option_of(fd, SOL_SOCKET, SO_KEEPALIVE) == 1);
+        CHECK(option_of(fd, IPPROTO_TCP, TCP_KEEPIDLE) == 15);
+        CHECK(option_of(fd, IPPROTO_TCP, TCP_KEEPINTVL) == 5);
+    }
+    CHECK(redis_answers(fd));
+    drop(fd);
+}
+
+/* The program may be later than connect() and earlier than the guard, which has looked by the time
+ * that another socket has its options. */
+HOOK_CASE(options_set_after_connect_are_kept)
+{
+    int fd = connect_to("cache"), idle = 77, on = 1, limit = 12345;
+    CHECK(setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on) == 0);
+    CHECK(setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle) == 0);
+    CHECK(setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &limit, sizeof limit) == 0);
+    int other = connect_to("cache");
+    for (uint64_t before = now_ms(); steering() && now_ms() - before < 5000; poll(NULL, 0, 5))
+        if (option_of(other, IPPROTO_TCP, TCP_USER_TIMEOUT) == 30000)
+            break;
+    CHECK(!steering() || option_of(other, IPPROTO_TCP, TCP_USER_TIMEOUT) == 30000);
+    CHECK(option_of(fd, IPPROTO_TCP, TCP_KEEPIDLE) == 77);
+    CHECK(option_of(fd, IPPROTO_TCP, TCP_USER_TIMEOUT) == 12345);
+    drop(other);
+    drop(fd);
+}
+
 HOOK_CASE(descriptors_are_numbered_as_ever)
 {
     int before = count_descriptors();
@@ -208,6 +253,8 @@ const struct hook_case hook_cases[] = {
     HOOK_ENTRY(options_that_the_program_set_are_kept),
     HOOK_ENTRY(send_timeout_is_the_programs),
     HOOK_ENTRY(unmatched_sockets_get_no_options),
+    HOOK_ENTRY(steered_sockets_get_keepalive_and_user_timeout),
+    HOOK_ENTRY(options_set_after_connect_are_kept),
     HOOK_ENTRY(descriptors_are_numbered_as_ever),
     HOOK_ENTRY(thousands_of_connections_leave_nothing_open),
     HOOK_END,

@@ -19,7 +19,7 @@ def check_all(world, condition, program, *cases):
 
 
 # Every condition but the constructor's, which has its own test above.
-everywhere = conditions("steered", "alone", "no_file", "broken_file", "disabled")
+everywhere = conditions("steered", "guarded", "alone", "no_file", "broken_file", "disabled")
 
 
 @everywhere
@@ -144,7 +144,9 @@ def test_bound_source_address_and_device_are_kept(world, condition):
 @everywhere
 def test_options_and_timeouts_of_the_program_are_kept(world, condition):
     check_all(world, condition, "options", "options_that_the_program_set_are_kept",
-              "send_timeout_is_the_programs", "unmatched_sockets_get_no_options")
+              "send_timeout_is_the_programs", "unmatched_sockets_get_no_options",
+              "steered_sockets_get_keepalive_and_user_timeout",
+              "options_set_after_connect_are_kept")
 
 
 @everywhere

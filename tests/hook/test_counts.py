@@ -40,6 +40,7 @@ service limping {{
     endpoint dead {{ address = "127.0.0.2:{world.dead}"  weight = 1.0 }}
     endpoint west {{ address = "127.0.0.2:{world.west}"  weight = 0.5 }}
     breaker {{ refused = 2  open = {BREAKER_OPEN_MS}ms }}
+    health {{ enabled = false }}
 }}
 """)
 
@@ -52,7 +53,7 @@ def test_success_that_is_learned_late_is_no_slow_call(world, easily_slow, case):
     assert (east["breaker"], east["connects"]["ok"]) == ("closed", 9)
 
 
-@conditions("steered", "alone", "no_file", "disabled")
+@conditions("steered", "guarded", "alone", "no_file", "disabled")
 def test_connect_after_an_abandoned_one_is_steered(world, condition):
     world.same_as_kernel("counts", "connect_after_one_that_was_abandoned", condition)
 

@@ -7,7 +7,7 @@ import pytest
 from hooks import SKIPPED, World, cases_of, conditions, need_root
 
 SYSCTL = "/proc/sys/net/ipv4/tcp_fastopen"
-everywhere = conditions("steered", "no_file", "disabled", "constructor")
+everywhere = conditions("steered", "guarded", "no_file", "disabled", "constructor")
 
 
 @pytest.fixture(scope="module")

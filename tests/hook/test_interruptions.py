@@ -84,7 +84,7 @@ def test_first_connect_that_never_ends_harms_no_other_thread(world, nameless, ca
     world.same_as_kernel("interruptions", case, "alone", prefix=world.silent_names(), **nameless)
 
 
-@conditions("steered", "alone", "no_file", "disabled")
+@conditions("steered", "guarded", "alone", "no_file", "disabled")
 def test_thread_that_blocks_a_signal_delays_steering_in_no_other(world, condition):
     world.same_as_kernel("interruptions", "first_connect_in_a_thread_that_blocks_a_handled_signal",
                          condition)

@@ -8,7 +8,7 @@ import pytest
 
 from hooks import LIBRARY, PROGRAMS, SKIPPED, conditions, need_library, need_root, need_tool
 
-everywhere = conditions("steered", "alone", "no_file", "disabled")
+everywhere = conditions("steered", "guarded", "alone", "no_file", "disabled")
 
 
 @conditions("steered", "alone", "no_file")

@@ -6,7 +6,7 @@ import pytest
 
 from hooks import conditions
 
-everywhere = conditions("steered", "alone", "no_file", "disabled", "constructor")
+everywhere = conditions("steered", "guarded", "alone", "no_file", "disabled", "constructor")
 
 
 @everywhere

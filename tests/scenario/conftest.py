@@ -10,6 +10,9 @@ import pytest
 
 import lab
 
+# A shell that starts the tests in the background has SIGINT ignored, and programs inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 @pytest.fixture(autouse=True)
 def no_test_hangs():

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import statistics
 import subprocess
 import time
@@ -252,10 +253,15 @@ class Pool:
         return self.answer().split()
 
 
-def lose_and_regain(redisteer, config, east):
-    """east fails until the host has left it, and is well again; returns the failover's event."""
+def lose_and_regain(redisteer, config, east, pool=None):
+    """
+    east fails until the host, and the pool if there is one, have left it, and is well again; returns
+    the failover's event.
+    """
     with frozen(east):
         failover = wait_event(redisteer, config, "failover", "the failover", to="west")
+        if pool:
+            lab.wait_for(lambda: set(pool.names()) == {"west"}, "the pool to be with west")
     wait_health(redisteer, config, east="healthy")
     return failover
 
@@ -273,8 +279,7 @@ def test_idle_connections_of_a_pool_move_home(spread, pair, launch, config_of, s
     pool = Pool(start_program, launch, config, 5)
     assert pool.names() == ["east"] * 5
     wait_health(redisteer, config, east="healthy", west="healthy")
-    lose_and_regain(redisteer, config, east)
-    lab.wait_for(lambda: pool.names() == ["west"] * 5, "the pool to be with west")
+    lose_and_regain(redisteer, config, east, pool)
     back = moment(home(redisteer, config)["time"])
     lab.wait_for(lambda: len([line for line in clients_of(west) if "cmd=get" in line]) == 0,
                  "the idle connections to west to be closed")
@@ -291,8 +296,7 @@ def pool_at_west_while_the_host_goes_home(pair, launch, config_of, start_program
     pool = Pool(start_program, launch, config, 1)
     assert pool.names() == ["east"]
     wait_health(redisteer, config, east="healthy", west="healthy")
-    lose_and_regain(redisteer, config, east)
-    lab.wait_for(lambda: pool.names() == ["west"], "the pool to be with west")
+    lose_and_regain(redisteer, config, east, pool)
 
     def gone_home():
         assert pool.names() == ["west"]
@@ -470,3 +474,31 @@ def test_a_process_that_became_another_is_guarded_again(how, pair, launch, confi
             lab.wait_for(lambda: words()[4:7] == ["shut", "server", "west"], "it to be woken")
     finally:
         os.kill(int(words()[1]), signal.SIGKILL)
+
+
+def test_the_guard_ends_no_attempt_but_the_one_it_judged(start_redis, preload, write_config,
+                                                         start_program):
+    """
+    A socket whose first endpoint refuses goes on to the next one within connect(), while the guard
+    shuts what is on its way to the first: it must not hit the connection that was made then.
+    """
+    west, flapping = start_redis("west"), lab.free_port()
+    config = write_config(lab.service("cache", ["127.0.0.9:6379"], {
+        "east": f"127.0.0.1:{flapping}", "west": west.address}, """
+        breaker  { enabled = false }
+        failback { grace = 0s  check = 10ms }
+        health   { probe = tcp  interval = 20ms  fast_interval = 10ms  timeout = 20ms
+                   fall = 1  rise = 1 }
+    """))
+    program = start_program([lab.BUILT_CLIENTS / "steady_asker", 4, 8, "127.0.0.9", 6379, west.port],
+                            env=preload.environment(config))
+    deadline = time.monotonic() + 30
+    while program.poll() is None and time.monotonic() < deadline:
+        with socket.create_server(("127.0.0.1", flapping), backlog=1000):
+            time.sleep(0.03)  # for as long as a check or two take
+        time.sleep(0.03)
+    assert program.wait(timeout=20) == 0, program.stderr.read()
+    counts = {word: int(count) for word, count in map(str.split, program.stdout)}
+    lab.figure(f"east coming and going: {counts}")
+    assert counts["asked"] > 1000
+    assert counts["wrong"] == 0

@@ -1,5 +1,7 @@
 """LD_PRELOAD alone: the first program has the file published, and only once."""
 
+import fcntl
+import os
 import subprocess
 
 import pytest
@@ -33,7 +35,29 @@ def test_a_thousand_programs_that_start_at_once_publish_once(home, start_redis, 
         env=environment, capture_output=True, text=True, timeout=120)
 
     assert (result.stdout, result.stderr) == ("failed 0\n", "")
+    # On a starved host the programs go on after half a second, and publishing ends after them.
+    lab.wait_for(lambda: segments(runtime_dir), "the segment")
     assert len(segments(runtime_dir)) == 1
+    assert len(lab.events(redisteer, config, "config")) == 1
+
+
+@pytest.mark.skipif(os.stat("/proc/self/ns/pid").st_ino != 0xEFFFFFFC,
+                    reason="in a container its child would be a stranger to the first process")
+def test_a_slow_publication_is_not_given_up(home, start_redis, preload, write_config, redisteer,
+                                            runtime_dir, start_asker):
+    """The first call goes on unsteered; its child goes on, too, and later calls are steered."""
+    east = start_redis("east")
+    config = write_config(lab.service("cache", [home.address], {"east": east.address}))
+    assert redisteer("run", "/bin/true", config=config).returncode == 0  # for the lock's name
+    [lock] = runtime_dir.glob("*.lock")
+    [segment] = segments(runtime_dir)
+    segment.unlink()
+    with lock.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        ask = start_asker(preload, config)
+        assert ask(home.host, home.port) == "home"
+        assert segments(runtime_dir) == []
+    lab.wait_for(lambda: ask(home.host, home.port) == "east", "the program to be steered")
     assert len(lab.events(redisteer, config, "config")) == 1
 
 

@@ -59,6 +59,7 @@ def test_one_programs_trial_closes_the_breaker_for_all(start_redis, write_config
         "east": east.address, "west": west.address}, """
             breaker  { open = 300ms  open_backoff = 1.0 }
             failback { grace = 0s }
+            health   { enabled = false }
         """))
     programs = crowd(preload, config)
     east.kill()

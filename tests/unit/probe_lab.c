@@ -160,11 +160,46 @@ void server_kill(const struct server *server)
     ck_assert_int_eq(waitpid(server->pid, NULL, 0), server->pid);
 }
 
+/* What a test opens lasts until its process ends, and is given back then: leak checkers look. */
+struct kept {
+    struct kept *next;
+    void *what;
+    void (*give_back)(void *what);
+};
+static struct kept *kept;
+
+static void give_back_all(void)
+{
+    while (kept) {
+        struct kept *first = kept;
+
+        kept = first->next;
+        first->give_back(first->what);
+        free(first);
+    }
+}
+
+static void keep(void *what, void (*give_back)(void *what))
+{
+    struct kept *first = malloc(sizeof(*first));
+
+    if (!kept)
+        atexit(give_back_all);
+    *first = (struct kept){.next = kept, .what = what, .give_back = give_back};
+    kept = first;
+}
+
+static void close_client(void *client)
+{
+    redisFree(client);
+}
+
 void *client_open(const struct server *server)
 {
     redisContext *context = redisConnect("127.0.0.1", server->port);
 
     ck_assert(context && !context->err);
+    keep(context, close_client);
     return context;
 }
 
@@ -296,16 +331,11 @@ struct probe_target target_of(enum probe_kind kind, uint16_t port)
     return (struct probe_target){.addresses = {loopback(port)}, .address_count = 1, .kind = kind};
 }
 
-/* Each test is a process of its own, and its probes end with it. Seen by leak checkers. */
-enum { PROBES_MADE = 64 };
-static struct probe *volatile made[PROBES_MADE];
-static size_t made_count;
-
 struct probe *probe_new(const struct probe_target *target)
 {
     struct probe *probe = malloc(probe_size());
 
-    made[made_count++ % PROBES_MADE] = probe;
+    keep(probe, free);
     probe_init(probe, target);
     return probe;
 }

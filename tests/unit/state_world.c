@@ -131,7 +131,7 @@ struct publish_service *world_add_service(struct world *world, const char *name,
         .rise = 2,
         .probes = 1,
         .enabled = 1,
-        .probe = PROBE_PING,
+        .probe = {.count = 1, .checks = {CHECK_BUILT_IN | PROBE_PING}},
     };
     for (unsigned i = 0; i < endpoints; i++) {
         char endpoint[16];

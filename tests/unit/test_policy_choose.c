@@ -54,6 +54,101 @@ START_TEST(ties_keep_the_current_then_file_order)
 }
 END_TEST
 
+START_TEST(first_goes_by_file_order)
+{
+    static const struct choice_rules first = {.strategy = STRATEGY_FIRST, .failback = true};
+
+    set_up();
+    group[SOUTH].weight_milli = 9000;
+    assert_choice(&first, -1, EAST, -1, CHOICE_FIRST);
+    assert_choice(&first, SOUTH, EAST, -1, CHOICE_FAILBACK);
+    group[EAST].health = HEALTH_UNHEALTHY;
+    assert_choice(&first, EAST, WEST, -1, CHOICE_HEALTH);
+    ck_assert(choose_unrivalled(STRATEGY_FIRST, group, COUNT, EAST));
+    ck_assert(!choose_unrivalled(STRATEGY_FIRST, group, COUNT, WEST));
+}
+END_TEST
+
+START_TEST(command_goes_by_the_programs_ranks)
+{
+    static const struct choice_rules command = {.strategy = STRATEGY_COMMAND, .failback = true};
+
+    set_up();
+    group[WEST].rank = 2;
+    group[SOUTH].rank = 1;
+    assert_choice(&command, -1, SOUTH, -1, CHOICE_FIRST);
+    assert_choice(&command, EAST, SOUTH, -1, CHOICE_FAILBACK);
+    group[SOUTH].health = HEALTH_UNHEALTHY;
+    assert_choice(&command, SOUTH, WEST, -1, CHOICE_HEALTH);
+    ck_assert(!choose_unrivalled(STRATEGY_COMMAND, group, COUNT, SOUTH));
+}
+END_TEST
+
+static void set_latencies(uint32_t east_us, uint32_t west_us, uint32_t south_us)
+{
+    set_up();
+    group[EAST].latency_us = east_us;
+    group[WEST].latency_us = west_us;
+    group[SOUTH].latency_us = south_us;
+}
+
+START_TEST(faster_means_a_quarter_and_two_milliseconds)
+{
+    static const struct {
+        uint32_t east_us, west_us, south_us;
+        int faster_than_east;
+    } rows[] = {
+        {20000, 15000, 0, WEST},     /* a quarter */
+        {20000, 15001, 0, -1},       /* less than a quarter */
+        {7000, 5250, 0, -1},         /* a quarter, and not two milliseconds */
+        {8000, 6000, 0, WEST},       /* both */
+        {20000, 15000, 9000, SOUTH}, /* the fastest */
+        {0, 100, 100, -1},           /* nobody knows how slow */
+        {900, 100, 100, -1},         /* what nobody notices */
+        {UINT32_MAX, 1, 0, WEST},
+    };
+
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        set_latencies(rows[i].east_us, rows[i].west_us, rows[i].south_us);
+        ck_assert_msg(choose_faster(group, COUNT, EAST, now) == rows[i].faster_than_east, "row %zu",
+                      i);
+    }
+    set_latencies(20000, 1000, 1000);
+    group[WEST].health = HEALTH_UNHEALTHY;
+    group[SOUTH].grace_until_ns = now + 1;
+    ck_assert_int_eq(choose_faster(group, COUNT, EAST, now), -1);
+    set_latencies(20000, 1000, 2000);
+    group[EAST].same_zone = group[SOUTH].same_zone = true;
+    ck_assert_int_eq(choose_faster(group, COUNT, EAST, now), SOUTH);
+    ck_assert_int_eq(choose_faster(group, COUNT, -1, now), -1);
+    ck_assert_int_eq(choose_faster(group, COUNT, COUNT, now), -1);
+}
+END_TEST
+
+START_TEST(latency_stays_until_somebody_has_proved_faster)
+{
+    struct choice_rules latency = {.strategy = STRATEGY_LATENCY,
+                                   .failback = true,
+                                   .challenger = -1};
+
+    set_latencies(20000, 9000, 1000);
+    assert_choice(&latency, -1, SOUTH, -1, CHOICE_FIRST);
+    assert_choice(&latency, EAST, EAST, -1, CHOICE_KEPT);
+    latency.challenger = SOUTH;
+    assert_choice(&latency, EAST, SOUTH, -1, CHOICE_FAILBACK);
+    latency.failback = false;
+    assert_choice(&latency, EAST, EAST, -1, CHOICE_KEPT);
+    latency.failback = true;
+    group[SOUTH].health = HEALTH_UNHEALTHY;
+    assert_choice(&latency, EAST, EAST, -1, CHOICE_KEPT);
+    group[EAST].breaker = BREAKER_OPEN;
+    assert_choice(&latency, EAST, WEST, -1, CHOICE_BREAKER);
+    group[WEST].latency_us = 0; /* not known: after all that are */
+    group[SOUTH].health = HEALTH_HEALTHY;
+    assert_choice(&latency, EAST, SOUTH, -1, CHOICE_BREAKER);
+}
+END_TEST
+
 START_TEST(whatever_makes_the_current_ineligible_moves_the_host)
 {
     set_up();
@@ -270,6 +365,10 @@ int main(void)
         the_highest_weight_is_first,
         the_same_zone_ranks_before_weight,
         ties_keep_the_current_then_file_order,
+        first_goes_by_file_order,
+        command_goes_by_the_programs_ranks,
+        faster_means_a_quarter_and_two_milliseconds,
+        latency_stays_until_somebody_has_proved_faster,
         whatever_makes_the_current_ineligible_moves_the_host,
         failback_goes_to_the_better_one_when_allowed_and_out_of_grace,
         one_in_grace_is_chosen_when_there_is_no_other,

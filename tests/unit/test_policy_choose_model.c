@@ -204,6 +204,38 @@ START_TEST(choices_are_the_models)
 }
 END_TEST
 
+/* What spares nearly every connection a look at all endpoints must not change where it goes. */
+START_TEST(unrivalled_endpoint_that_is_well_is_the_choice)
+{
+    unsigned kept = 0;
+
+    for (uint64_t number = 1; number <= CASES; number++) {
+        uint64_t seed = number;
+        struct choice_rules rules = {STRATEGY_PRIORITY, unit_below(&seed, 4) > 0};
+        struct group group;
+        struct choice real;
+        unsigned current;
+
+        random_group(&group, &seed);
+        if (group.count == 0)
+            continue;
+        current = unit_below(&seed, group.count);
+        for (unsigned i = 0; i < group.count; i++)
+            group.candidates[i].held = false;
+        if (!choose_unrivalled(rules.strategy, group.candidates, group.count, current) ||
+            !choose_keeps(&group.candidates[current]))
+            continue;
+        real = choose(&rules, group.candidates, group.count, (int)current, group.now);
+        ck_assert_msg(real.endpoint == (int)current && real.trial == -1 &&
+                          real.reason == CHOICE_KEPT,
+                      "seed %llu: %d/%d/%s", (unsigned long long)number, real.endpoint, real.trial,
+                      choice_reason_name(real.reason));
+        kept++;
+    }
+    ck_assert_uint_gt(kept, CASES / 50);
+}
+END_TEST
+
 START_TEST(next_ones_are_the_models_until_none_is_left)
 {
     const struct choice_rules rules = {STRATEGY_PRIORITY, true};
@@ -233,6 +265,7 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {choices_are_the_models,
+                                  unrivalled_endpoint_that_is_well_is_the_choice,
                                   next_ones_are_the_models_until_none_is_left};
 
     return unit_run("policy_choose_model", tests, COUNT_OF(tests));

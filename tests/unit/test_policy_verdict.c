@@ -140,7 +140,7 @@ START_TEST(every_cause_has_its_own_words_and_they_fit_an_event)
         const char *text = check_cause_text((enum check_cause)a);
 
         ck_assert_str_ne(text, "unknown");
-        ck_assert_uint_lt(strlen(text), 32);
+        ck_assert_uint_lt(strlen(text), 72);
         for (int b = 0; b < a; b++)
             ck_assert_str_ne(text, check_cause_text((enum check_cause)b));
     }

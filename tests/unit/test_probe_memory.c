@@ -110,7 +110,8 @@ END_TEST
 
 START_TEST(a_probe_is_small)
 {
-    ck_assert_uint_lt(probe_size(), 16 * 1024);
+    /* Ten of it are for what waits to be sent, and hardly ever touched. */
+    ck_assert_uint_lt(probe_size(), 20 * 1024);
 }
 END_TEST
 

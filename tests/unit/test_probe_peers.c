@@ -61,7 +61,7 @@ START_TEST(answers_give_verdicts)
         {"-BUSYKEY Target key name already exists.\r\n", PROBE_FAILED, CHECK_ERROR_REPLY},
         {"-ERR max number of clients reached\r\n", PROBE_FAILED, CHECK_MAX_CLIENTS},
         {"-ERR unknown command\r\n", PROBE_FAILED, CHECK_ERROR_REPLY},
-        {"-MISCONF Errors writing to the AOF file\r\n", PROBE_FAILED, CHECK_ERROR_REPLY},
+        {"-MISCONF Errors writing to the AOF file\r\n", PROBE_FAILED, CHECK_MISCONF},
         {"-DENIED Redis is running in protected mode\r\n", PROBE_FAILED, CHECK_ERROR_REPLY},
         {"-\r\n", PROBE_FAILED, CHECK_ERROR_REPLY},
         {":1\r\n", PROBE_FAILED, CHECK_WRONG_REPLY},

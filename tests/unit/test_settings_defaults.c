@@ -71,7 +71,8 @@ START_TEST(health_defaults)
     const struct health_rules *health = &settings->services->health;
 
     ck_assert(health->enabled);
-    ck_assert_int_eq(health->probe, PROBE_PING);
+    ck_assert_uint_eq(health->probe.count, 1);
+    ck_assert_uint_eq(health->probe.checks[0], CHECK_BUILT_IN | PROBE_PING);
     ck_assert_int_eq(health->role, ROLE_ANY);
     ck_assert_uint_eq(health->interval_ns, NS_PER_S);
     ck_assert_uint_eq(health->fast_interval_ns, 200 * NS_PER_MS);
@@ -158,7 +159,7 @@ START_TEST(endpoint_overrides_health_option_by_option)
 
     ck_assert_uint_eq(endpoints[0].health.timeout_ns, 2 * NS_PER_S);
     ck_assert_uint_eq(endpoints[0].health.fall, 7);
-    ck_assert_int_eq(endpoints[0].health.probe, PROBE_TCP);
+    ck_assert_uint_eq(endpoints[0].health.probe.checks[0], CHECK_BUILT_IN | PROBE_TCP);
     ck_assert_uint_eq(endpoints[1].health.timeout_ns, 3 * NS_PER_S);
     settings_free(settings);
 }

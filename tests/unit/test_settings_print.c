@@ -44,6 +44,11 @@ static char *slurp(const char *path)
 static void forget_differences(struct settings *settings)
 {
     settings->password_line = 0;
+    for (size_t i = 0; i < settings->check_count; i++) {
+        settings->checks[i].line = 0;
+        free(settings->checks[i].username);
+        settings->checks[i].username = NULL;
+    }
     for (size_t i = 0; i < settings->service_count; i++) {
         struct service *service = &settings->services[i];
         service->line = 0;
@@ -61,15 +66,26 @@ static void forget_differences(struct settings *settings)
 }
 
 static const char changed[] =
-    "zone = z1\nmonitor = thread\nshare_group = root\n"
+    "zone = z1\nmonitor = external\nshare_group = root\n"
     "programs { only = { 'a b', 'q\"\\$' } skip = { c } }\n"
     "log { level = debug file = '/var/log/x y' }\nevents { timeout = 2500ms checks = on }\n"
+    "check c1 { type = command command = { EXISTS, 'drain \"me\"' } expect = 0 interval = 2s }\n"
+    "check c2 { type = command command = GET expect = '-5--1' }\n"
+    "check c3 { type = command command = { GET, k } expect = 'o\\\\?*' timeout = 7ms }\n"
+    "check c4 { type = key key = canary value = '4 2' }\n"
+    "check c5 { type = role }\ncheck c6 { type = write }\n"
+    "check c7 { type = http url = 'https://h/x?y=z' status = 204 body = 'o k' username = u\n"
+    " tls { ca = /etc/passwd verify = no } }\n"
+    "check c8 { type = lag url = 'https://h:9443' tolerance = 100ms extended = no }\n"
+    "check c9 { type = exec command = { /bin/true, '-x' } interval = 9s timeout = 8s }\n"
     "service one {\n match = { r, R2:7, 'a.b:*', [::1]:8, 'fd00::1', 10.0.0.1 }\n"
     " mode = observe resolve = real when_all_down = wait:90s\n"
     " endpoint e { address = [::1]:9 weight = 999.999 zone = z1 username = u password = 'p\"'\n"
     "  health { enabled = no probe = echo timeout = 7ms jitter = 0.01 } }\n"
-    " endpoint f { address = h.i weight = 0 }\n"
-    " health { probe = tcp interval = 1h fast_interval = 10ms fall = 255 rise = 3 probes = 16\n"
+    " endpoint f { address = h.i weight = 0 tls { enabled = yes ca = /etc/passwd\n"
+    "  cert = /etc/passwd key = /etc/group server_name = Redis.Example verify = no } }\n"
+    " health { probe = 'any(c1, tcp, c6)' role = master interval = 1h fast_interval = 10ms fall = "
+    "255 rise = 3 probes = 16\n"
     "  policy = majority gap = 0s }\n"
     " breaker { enabled = off window = 512 min_calls = 6 failure_rate = 33.33% refused = 0\n"
     "  timeouts = 255 slow_call = 1ms slow_rate = 0 open = 2s open_backoff = 1.001 open_max = 3s\n"
@@ -77,9 +93,11 @@ static const char changed[] =
     " connect { timeout = 1ms keepalive = 0s user_timeout = 0s }\n"
     " retry { attempts = 16 wait = 1ms backoff = 10 jitter = 100 errors = {} }\n"
     " failover { close_connections = false }\n"
-    " failback { enabled = false check = 2s grace = 0s existing = close spread = 0s }\n}\n"
+    " failback { enabled = false probe = 'majority(c4,c5,echo)' check = 2s grace = 0s existing = "
+    "close spread = 0s }\n}\n"
     "service two { match = { r:1 } mode = off resolve = virtual when_all_down = refuse\n"
-    " endpoint e { address = [::1]:9 } failback { existing = keep } }\n";
+    " endpoint e { address = [::1]:9 } health { probe = c2 role = replica }\n"
+    " failback { existing = keep probe = c3 } }\n";
 
 START_TEST(printed_settings_read_back_the_same)
 {
@@ -87,6 +105,7 @@ START_TEST(printed_settings_read_back_the_same)
     char *text = print(before);
     struct settings *after = parse(text, text);
     struct service *services[2] = {before->services, after->services};
+    struct check_block *checks[2] = {before->checks, after->checks};
     const size_t size = 2 * sizeof(struct service);
 
     ck_assert_uint_eq(before->service_count, 2);
@@ -95,8 +114,13 @@ START_TEST(printed_settings_read_back_the_same)
     forget_differences(before);
     forget_differences(after);
     ck_assert_mem_eq(services[0], services[1], size);
+    ck_assert_uint_eq(before->check_count, 9);
+    ck_assert_mem_eq(checks[0], checks[1], 9 * sizeof(struct check_block));
     before->services = after->services = NULL;
+    before->checks = after->checks = NULL;
     ck_assert_mem_eq(before, after, sizeof(*before));
+    before->checks = checks[0];
+    after->checks = checks[1];
     before->services = services[0];
     after->services = services[1];
     settings_free(before);

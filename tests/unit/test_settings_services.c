@@ -10,29 +10,31 @@ static const struct settings_case cases[] = {
      "4: health.probe cannot be a lag check: lag gates failback only (failback.probe): 'any(ping, "
      "lag)'\n"},
     {"check c { type = lag url = https://x }\n" OPEN "health { probe = c }\n}\n",
-     "1: check blocks are not available in this build: 'c'\n"
      "5: health.probe cannot be a lag check: lag gates failback only (failback.probe): 'c'\n"},
-    /* not in this build */
-    {"check c { type = key key = a value = b }\n",
-     "1: check blocks are not available in this build: 'c'\n"},
-    {OPEN "health { probe = \"all(ping, tcp)\" }\n}\n",
-     "4: health.probe is not available in this build: 'all(ping, tcp)'\n"},
-    {"\n\ncheck c { type = exec command = { /bin/true } }\n" OPEN "health { probe = c }\n}\n",
-     "3: check blocks are not available in this build: 'c'\n"
-     "7: health.probe is not available in this build: 'c'\n"},
-    {OPEN "health { role = master }\n}\n",
-     "4: health.role is not available in this build: 'master'\n"},
-    {OPEN "endpoint w { address = y health { role = replica } }\n}\n",
-     "4: health.role is not available in this build: 'replica'\n"},
-    {OPEN "endpoint w { address = y tls { enabled = true } }\n}\n",
-     "4: tls.enabled is not available in this build: 'true'\n"},
-    {OPEN "endpoint w { address = y tls {\n ca = /a\n cert = /b\n key = /c\n server_name = d\n "
-          "verify = false } }\n}\n",
-     "5: tls.ca is not available in this build: '/a'\n"
-     "6: tls.cert is not available in this build: '/b'\n"
-     "7: tls.key is not available in this build: '/c'\n"
-     "8: tls.server_name is not available in this build: 'd'\n"
-     "9: tls.verify is not available in this build: 'false'\n"},
+    {OPEN "health { probe = \"all(ping, tcp, echo, ping, ping, ping, ping, ping, ping)\" }\n}\n",
+     "4: health.probe has more than 8 checks: 'all(ping, tcp, echo, ping, ping, ping, ping, ping, "
+     "ping)'\n"},
+    {OPEN "health { probe = c }\n}\n",
+     "4: health.probe names no check (ping, echo, tcp or a check block's name): 'c'\n"},
+    {OPEN "failback { probe = c }\n}\n",
+     "4: failback.probe names no check (ping, echo, tcp or a check block's name): 'c'\n"},
+    {OPEN "failback { probe = \"some(ping)\" }\n}\n",
+     "4: failback.probe must be a check or all(...), any(...) or majority(...) of checks: "
+     "'some(ping)'\n"},
+    {OPEN "health { role = slave }\n}\n",
+     "4: health.role must be any, master or replica: 'slave'\n"},
+    /* TLS */
+    {OPEN
+     "endpoint w { address = y tls {\n ca = a\n cert = /nonexistent/b\n key = ''\n server_name = "
+     "d:1\n verify = no } }\n}\n",
+     "5: tls.ca must be an absolute path: 'a'\n"
+     "6: tls.cert cannot be read (No such file or directory): '/nonexistent/b'\n"
+     "6: tls.cert needs key beside it: '/nonexistent/b'\n"
+     "8: tls.server_name has a port, which is none of a certificate's matter: 'd:1'\n"},
+    {OPEN "endpoint w { address = y tls { key = /etc/passwd } }\n}\n",
+     "4: tls.key needs cert beside it: '/etc/passwd'\n"},
+    {"check c { type = write tls { enabled = yes } }\n",
+     "1: tls has no place in a check of type write: it is the endpoint's: 'c'\n"},
     {OPEN "discover {\n sentinels = { s:26379 }\n master_name = m\n quorum = 2\n srv = s\n dns = "
           "true\n refresh = 31s\n nat_map = { \"10.0.0.1:6379=203.0.113.1:7001\" }\n }\n}\n",
      "5: discover.sentinels is not available in this build: 's:26379'\n"
@@ -42,14 +44,8 @@ static const struct settings_case cases[] = {
      "9: discover.dns is not available in this build: 'true'\n"
      "10: discover.refresh is not available in this build: '31s'\n"
      "11: discover.nat_map is not available in this build: '10.0.0.1:6379=203.0.113.1:7001'\n"},
-    {OPEN "strategy = first\n}\n", "4: strategy is not available in this build: 'first'\n"},
-    {OPEN "strategy = round-robin\n}\n",
-     "4: strategy is not available in this build: 'round-robin'\n"},
-    {OPEN "strategy = random\n}\n", "4: strategy is not available in this build: 'random'\n"},
-    {OPEN "strategy = weighted\n}\n", "4: strategy is not available in this build: 'weighted'\n"},
-    {OPEN "strategy = latency\n}\n", "4: strategy is not available in this build: 'latency'\n"},
-    {OPEN "strategy = least-connections\n}\n",
-     "4: strategy is not available in this build: 'least-connections'\n"},
+    {OPEN "strategy = latency\n health { enabled = false }\n}\n",
+     "4: strategy needs health checks, which measure the latency (health.enabled): 'latency'\n"},
     {OPEN "strategy = command\n}\n", "4: strategy is not available in this build: 'command'\n"},
     {OPEN "selector = { /bin/true }\n}\n",
      "4: selector is not available in this build: '/bin/true'\n"},
@@ -57,30 +53,31 @@ static const struct settings_case cases[] = {
      "1: events.run is not available in this build: '/bin/true'\n"},
     {"web { listen = \"127.0.0.1:9379\" }\n",
      "1: web.listen is not available in this build: '127.0.0.1:9379'\n"},
-    {OPEN "connect { rate = 1 }\n}\n", "4: connect.rate is not available in this build: '1'\n"},
-    {OPEN "failback { probe = ping }\n}\n",
-     "4: failback.probe is not available in this build: 'ping'\n"},
-    /* checks are judged though they are not available */
-    {"check c { }\n", "1: the check has no type: 'c'\n"
-                      "1: check blocks are not available in this build: 'c'\n"},
-    {"check c { type = htp }\n", "1: type must be command, lag, http, exec or key: 'htp'\n"
-                                 "1: check blocks are not available in this build: 'c'\n"},
+    /* check blocks */
+    {"check c { }\n", "1: the check has no type: 'c'\n"},
+    {"check c { type = htp }\n",
+     "1: type must be command, lag, http, exec, key, role or write: 'htp'\n"},
     {"check c { type = http url = ftp://x status = 20 }\n",
      "1: url must begin with http:// or https://: 'ftp://x'\n"
-     "1: status must be a status or a range, such as 200 or 200-299: '20'\n"
-     "1: check blocks are not available in this build: 'c'\n"},
+     "1: status must be a status or a range, such as 200 or 200-299: '20'\n"},
+    {"check c { type = lag url = https://x tls { server_name = y } }\n",
+     "1: a check's tls takes ca, cert, key and verify: the rest is said by its url: 'c'\n"},
+    {"check c { type = exec }\n", "1: the check has no command: 'c'\n"},
     {"check c { type = key key = a expect = 3 }\n",
      "1: expect has no place in a check of type key: '3'\n"
-     "1: the check has no value: 'c'\n"
-     "1: check blocks are not available in this build: 'c'\n"},
+     "1: the check has no value: 'c'\n"},
+    {"check c { type = write key = a }\n", "1: key has no place in a check of type write: 'a'\n"},
     {"check ping { type = command command = { PING } timeout = 2m }\n",
      "1: a built-in check has this name: 'ping'\n"
-     "1: timeout must be from 1ms to 1m: '2m'\n"
-     "1: check blocks are not available in this build: 'ping'\n"},
+     "1: timeout must be from 1ms to 1m: '2m'\n"},
+    {"check c { type = command command = { GET, k } expect = 7-3 }\n",
+     "1: expect is a range that begins behind its end: '7-3'\n"},
     {"check c { type = lag url = https://x tolerance = 5 extended = 2 }\n",
      "1: extended must be true or false: '2'\n"
-     "1: tolerance must be a duration such as 250ms, 1s, 5m or 1h: '5'\n"
-     "1: check blocks are not available in this build: 'c'\n"},
+     "1: tolerance must be a duration such as 250ms, 1s, 5m or 1h: '5'\n"},
+    {"monitor = thread\ncheck c { type = exec command = x }\n" OPEN "failback { probe = c }\n}\n",
+     "5: checks over TLS and of type http, lag or exec need `redisteer monitor`, which monitor = "
+     "thread excludes: 'e'\n"},
     /* secrets */
     {OPEN "endpoint w { address = y password = s3cret more }\n}\n",
      "4: unknown option in endpoint: '***'\n"},

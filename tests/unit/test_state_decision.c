@@ -344,6 +344,124 @@ START_TEST(mode_at_run_time_goes_before_the_settings)
 }
 END_TEST
 
+/* ---- other strategies ---- */
+
+static struct service_view start_with(enum strategy strategy, unsigned endpoints)
+{
+    world = world_new();
+    world_add_service(world, "cache", endpoints)->settings.strategy = (uint8_t)strategy;
+    world_publish(world);
+    segment = world_attach(world);
+    now = 1000 * NS_PER_S;
+    return view_of(0);
+}
+
+static void set_latency(const struct service_view *service, uint32_t index, uint32_t us)
+{
+    give_verdict(service, index, HEALTH_HEALTHY);
+    store_relaxed(&service->endpoint_live[index]->latency, us);
+}
+
+START_TEST(faster_endpoint_takes_over_after_five_seconds_without_a_break)
+{
+    struct service_view service = start_with(STRATEGY_LATENCY, 2);
+    struct event event;
+
+    set_latency(&service, 0, 1000);
+    set_latency(&service, 1, 2000);
+    ck_assert_int_eq(service_decide(&service, now).endpoint, 0);
+    for (int round = 0; round < 2; round++) {
+        set_latency(&service, 0, 9000);
+        for (int second = 0; second < 5; second++, now += NS_PER_S) {
+            set_latency(&service, 1, 2000);
+            ck_assert_int_eq(service_decide(&service, now).endpoint, 0);
+        }
+        if (round == 0) {
+            set_latency(&service, 1, 8000); /* a moment as slow: all over again */
+            ck_assert_int_eq(service_decide(&service, now).endpoint, 0);
+        }
+    }
+    set_latency(&service, 1, 2000);
+    ck_assert_int_eq(service_decide(&service, now).endpoint, 1);
+    ck_assert_int_eq(active(&service), 1);
+    ck_assert_uint_eq(count_events(EVENT_FAILBACK, &event), 1);
+    ck_assert_str_eq(event.endpoint, "e1");
+}
+END_TEST
+
+START_TEST(connections_of_a_spreading_service_take_turns)
+{
+    struct service_view service = start_with(STRATEGY_ROUND_ROBIN, 3);
+
+    for (int turn = 0; turn < 9; turn++) {
+        ck_assert_int_eq(service_choice(&service, now).endpoint, turn % 3);
+        ck_assert_int_eq(service_decide(&service, now).endpoint, turn % 3);
+        ck_assert_int_eq(service_target(&service, now).endpoint, turn % 3);
+    }
+    ck_assert_int_eq(active(&service), -1);
+    refuse_twice(&service, 1);
+    for (int turn = 0; turn < 9; turn++)
+        ck_assert_int_ne(service_target(&service, now).endpoint, 1);
+    ck_assert_uint_eq(load_relaxed(&service.live->switches), 0);
+}
+END_TEST
+
+START_TEST(endpoint_that_recovers_gets_more_and_more)
+{
+    struct service_view service = start_with(STRATEGY_WEIGHTED, 2);
+    unsigned got[3];
+
+    for (int phase = 0; phase < 3; phase++) {
+        got[phase] = 0;
+        for (uint32_t i = 0; i < 2; i++)
+            give_verdict(&service, i, HEALTH_HEALTHY);
+        store_relaxed(&service.endpoint_live[1]->recovered_ns, 1000 * NS_PER_S);
+        for (int i = 0; i < 1000; i++)
+            got[phase] += service_target(&service, now).endpoint == 1;
+        now += 5 * NS_PER_S;
+    }
+    ck_assert_uint_lt(got[0], 120);          /* a tenth of a share */
+    ck_assert(got[1] > 300 && got[1] < 370); /* half of one */
+    ck_assert(got[2] > 480 && got[2] < 520);
+}
+END_TEST
+
+START_TEST(connections_are_those_counted_and_those_steered_since)
+{
+    struct service_view service = start_with(STRATEGY_LEAST_CONNECTIONS, 2);
+    struct endpoint_live *live = service.endpoint_live[0];
+
+    for (int i = 0; i < 7; i++)
+        count_up(&live->steered);
+    ck_assert_uint_eq(live_connections(live), 7);
+    live_count_connections(live, 3);
+    ck_assert_uint_eq(live_connections(live), 3);
+    count_up(&live->steered);
+    ck_assert_uint_eq(live_connections(live), 4);
+    for (int i = 0; i < 4; i++) {
+        int picked = service_target(&service, now).endpoint;
+
+        ck_assert_int_eq(picked, 1);
+        count_up(&service.endpoint_live[picked]->steered);
+    }
+}
+END_TEST
+
+START_TEST(slow_check_is_a_slow_call)
+{
+    struct service_view service = start(2);
+
+    service.settings.breaker.slow_rate = 10000;
+    for (int i = 0; i < 10; i++)
+        ck_assert(!service_passed_check(&service, 0, NS_PER_S - 1, now));
+    for (int i = 0; i < 4; i++)
+        ck_assert(!service_passed_check(&service, 0, NS_PER_S, now));
+    ck_assert(
+        service_passed_check(&service, 0, NS_PER_S, now)); /* min_calls = 5, slow_rate = 100 % */
+    ck_assert_int_eq(service_decide(&service, now).endpoint, 1);
+}
+END_TEST
+
 /* ---- what happens while somebody decides ---- */
 
 /*
@@ -522,6 +640,11 @@ int main(void)
         report_about_a_slot_that_has_gone_to_another_is_dropped,
         read_only_process_decides_for_itself_alone,
         mode_at_run_time_goes_before_the_settings,
+        faster_endpoint_takes_over_after_five_seconds_without_a_break,
+        connections_of_a_spreading_service_take_turns,
+        endpoint_that_recovers_gets_more_and_more,
+        connections_are_those_counted_and_those_steered_since,
+        slow_check_is_a_slow_call,
         choice_that_aged_before_it_was_put_in_place_is_made_again,
         loser_of_the_swap_takes_the_winners_choice,
         sixteen_reporters_fail_over_once_and_back_once,
