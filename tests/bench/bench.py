@@ -366,8 +366,10 @@ def silent_gaps(bench, what, east, silence):
 def gaps_of(bench, config, argv, silence, count):
     """Seconds from each silence to the first answer of the other endpoint."""
     gaps = []
+    # A session of its own, with which those end that it starts itself.
     program = subprocess.Popen([*argv, NAME, "6379"], text=True, stdout=subprocess.PIPE,
-                               stdin=subprocess.DEVNULL, env=bench.launcher.environment(config))
+                               stdin=subprocess.DEVNULL, start_new_session=True,
+                               env=bench.launcher.environment(config))
 
     def until(server):
         while (line := program.stdout.readline()) != f"server {server}\n":
@@ -389,7 +391,7 @@ def gaps_of(bench, config, argv, silence, count):
                 silence(False)
             until("east")
     finally:
-        program.kill()
+        os.killpg(program.pid, signal.SIGKILL)
         program.wait()
     return gaps
 
