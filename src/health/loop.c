@@ -10,9 +10,10 @@
 
 /* A hint is a word in memory, which poll() cannot wait for: so it is looked at this often. */
 #define HINT_LOOK_MIN_NS (5 * NS_PER_MS)
-#define HINT_LOOK_MAX_NS (50 * NS_PER_MS)
-#define BEAT_NS          (LEASE_NS / 4)
-#define DECIDE_MIN_NS    (10 * NS_PER_MS)
+#define HINT_LOOK_MAX_NS (25 * NS_PER_MS)
+/* Four times a lease and a little more: so a deputy that waits for a lease finds a fresh beat. */
+#define BEAT_NS       (LEASE_NS / 4 - 5 * NS_PER_MS)
+#define DECIDE_MIN_NS (10 * NS_PER_MS)
 
 struct loop {
     struct contender *self;
@@ -25,6 +26,7 @@ struct loop {
     uint32_t service_count;
     uint32_t hints; /* seen so far */
     uint32_t random;
+    uint32_t poll_count;
     bool lost; /* somebody else has the lease */
     void (*tick)(void *context);
     void *context;
@@ -114,8 +116,8 @@ static void take_hints(struct loop *loop, uint64_t now_ns)
         struct target *target = loop->targets.list[i];
 
         for (uint32_t m = target->first_member; m != 0; m = loop->targets.members[m - 1].next)
-            if (checked_last_hint(loop->targets.members[m - 1].live) > target->schedule.last_ns)
-                schedule_hurry(&target->schedule, now_ns);
+            schedule_hint(&target->schedule, checked_last_hint(loop->targets.members[m - 1].live),
+                          now_ns);
     }
 }
 
@@ -294,27 +296,34 @@ static uint64_t next_turn_ns(const struct loop *loop, uint64_t now_ns)
     return at_ns > now_ns ? at_ns : now_ns;
 }
 
+/* Those that have a descriptor and no others: poll() counts all against RLIMIT_NOFILE. */
 static void fill_polls(struct loop *loop)
 {
+    loop->poll_count = 0;
     for (uint32_t i = 0; i < loop->targets.count; i++) {
-        const struct target *target = loop->targets.list[i];
-        struct pollfd *poll = &loop->targets.polls[i];
+        struct target *target = loop->targets.list[i];
+        int fd = target->in_use ? probe_fd(target->probe) : -1;
 
-        /* poll() passes over a negative descriptor. */
-        poll->fd = target->in_use ? probe_fd(target->probe) : -1;
-        poll->events = poll->fd >= 0 ? probe_events(target->probe) : 0;
-        poll->revents = 0;
+        target->polled = 0;
+        if (fd < 0)
+            continue;
+        loop->targets.polls[loop->poll_count++] =
+            (struct pollfd){.fd = fd, .events = probe_events(target->probe)};
+        target->polled = loop->poll_count;
     }
 }
 
-static void wait(struct loop *loop, uint64_t timeout_ns)
+/* 0 or -errno: then nobody knows what has come, and nothing may be judged. */
+static int wait(struct loop *loop, uint64_t timeout_ns)
 {
     struct timespec timeout = {
         .tv_sec = (time_t)(timeout_ns / NS_PER_S),
         .tv_nsec = (long)(timeout_ns % NS_PER_S),
     };
 
-    ppoll(loop->targets.polls, loop->targets.count, &timeout, NULL);
+    if (ppoll(loop->targets.polls, loop->poll_count, &timeout, NULL) < 0 && errno != EINTR)
+        return -errno;
+    return 0;
 }
 
 /* What was planned for `planned_ns` happens at `now_ns`. */
@@ -325,16 +334,17 @@ static int handle(struct loop *loop, uint64_t planned_ns, uint64_t now_ns)
 
     for (uint32_t i = 0; i < loop->targets.count && !error; i++) {
         struct target *target = loop->targets.list[i];
-        const struct pollfd *poll = &loop->targets.polls[i];
+        const struct pollfd *poll;
         bool late, idle;
 
         if (!target->in_use)
             continue;
+        poll = target->polled ? &loop->targets.polls[target->polled - 1] : NULL;
         late = late_ns > target->schedule.rules.timeout_ns / 4;
         idle = probe_deadline_ns(target->probe) == UINT64_MAX;
-        if (poll->revents)
+        if (poll && poll->revents)
             probe_handle(target->probe, poll->revents, now_ns);
-        if (idle && poll->fd >= 0 && probe_fd(target->probe) != poll->fd)
+        if (idle && poll && probe_fd(target->probe) != poll->fd)
             schedule_disconnected(&target->schedule, now_ns);
         error = collect(loop, target, late, now_ns);
         if (error)
@@ -361,11 +371,12 @@ static int turn(struct loop *loop)
     planned_ns = next_turn_ns(loop, now_ns);
     fill_polls(loop);
     now_ns = clock_boot_ns();
-    wait(loop, planned_ns > now_ns ? planned_ns - now_ns : 0);
+    error = wait(loop, planned_ns > now_ns ? planned_ns - now_ns : 0);
     /* What has come by now is read before anything that was due by now is judged. */
     now_ns = clock_boot_ns();
-    wait(loop, 0);
-    return handle(loop, planned_ns, now_ns);
+    if (!error)
+        error = wait(loop, 0);
+    return error ? error : handle(loop, planned_ns, now_ns);
 }
 
 int health_run_ticking(struct contender *self, const char *secrets_path, const atomic_bool *stop,

@@ -144,6 +144,17 @@ void schedule_hurry(struct schedule *schedule, uint64_t now_ns)
         schedule->due_ns = now_ns;
 }
 
+void schedule_hint(struct schedule *schedule, uint64_t hinted_ns, uint64_t now_ns)
+{
+    unsigned unanswered = 0;
+
+    for (unsigned i = 0; i < schedule->count; i++)
+        unanswered += !run_at(schedule, i)->over;
+    if (hinted_ns > schedule->last_ns && unanswered < schedule->rules.fall &&
+        !wants_probe(schedule, last_run(schedule)))
+        schedule_hurry(schedule, now_ns);
+}
+
 void schedule_disconnected(struct schedule *schedule, uint64_t now_ns)
 {
     uint64_t soonest_ns = after_last(schedule, false);

@@ -56,8 +56,18 @@ bool schedule_finished(struct schedule *schedule, const struct probe_result *res
                        struct check *check);
 void schedule_settled(struct schedule *schedule);
 
-/* Something hints at trouble: a check is due now. */
+/* Something else asks for a check: one is due now. */
 void schedule_hurry(struct schedule *schedule, uint64_t now_ns);
+
+/*
+ * At `hinted_ns` something hinted at trouble: a check is due now, unless one has started since or
+ * `fall` are unanswered, which will tell. So while hints go on the checks that a verdict needs
+ * follow each other by the hints, sooner than fast_interval would have it: a program's request has
+ * waited for an answer since before the first of them, which is what the pause between two checks
+ * is there to find out. Each still has the whole of `timeout` to be answered, so a server that is
+ * silent for less never fails.
+ */
+void schedule_hint(struct schedule *schedule, uint64_t hinted_ns, uint64_t now_ns);
 
 /*
  * The end of an idle connection: a check is due now, but not sooner than a fast interval after the

@@ -44,6 +44,7 @@ struct target {
     bool passed;            /* that was */
     uint32_t first_member;  /* index + 1; 0: nobody wants it any more */
     bool in_use;
+    uint32_t polled;          /* place in `polls` + 1; 0: it had no descriptor */
     bool full;                /* as many checks under way as a probe can have */
     enum check_cause trouble; /* of the credentials, already told */
     struct probe *probe;

@@ -27,12 +27,14 @@
 #include "state/events.h"
 
 enum {
-    TICK_MS = 100,       /* while sockets are busy, connecting, or about to be left */
+    TICK_MS = 50,        /* while sockets are busy, connecting, or about to be left */
     SECOND_LOOK_MS = 20, /* after SHUT_RD: is the socket still there? */
-    SAMPLES_PER_TICK = 256,
-    QUIET_TICKS = 20,    /* without traffic; then the guard sleeps until it is kicked */
-    QUIET_MS = 1000,     /* a socket without a byte for so long is idle */
-    UNANSWERED_MS = 200, /* a request without an answer for so long is a hint */
+    SAMPLES_PER_TICK = 128,
+    QUIET_TICKS = 40,   /* without traffic; then the guard sleeps until it is kicked */
+    QUIET_MS = 1000,    /* a socket without a byte for so long is idle */
+    UNANSWERED_MS = 50, /* a request without an answer for so long is a hint */
+    FEW_PLACES = 64,
+    WAKE_NEXT = 2, /* guards that each one wakes */
     READ_TRIES = 3,
 };
 
@@ -70,13 +72,15 @@ struct round {
     const struct segment *segment;
     struct leave *leave;
     uint64_t now_ns;
-    uint64_t next_ns;               /* when an attempt's time is up; 0: none is under way */
-    unsigned next_sample;           /* place in the table, round robin */
-    unsigned shut;                  /* sockets shut in this round */
-    const struct leave_entry *left; /* the endpoint of the last of them */
-    bool second_look;               /* some were shut that may still be there */
-    bool waiting;                   /* some are to be left later */
-    bool busy;                      /* some showed traffic, or are connecting */
+    uint64_t next_ns;                 /* when an attempt's time is up; 0: none is under way */
+    uint64_t due_ns;                  /* when the next socket comes of age; 0: none */
+    unsigned next_sample;             /* place in the table, round robin */
+    unsigned shut;                    /* sockets shut, not told yet */
+    struct leave_entry left;          /* the endpoint of the last of them */
+    const struct leave_entry *hinted; /* the last one, in this round */
+    bool second_look;                 /* some were shut that may still be there */
+    bool waiting;                     /* some are to be left later */
+    bool busy;                        /* some showed traffic, or are connecting */
 };
 
 static bool info_of(int fd, struct tcp_info *info)
@@ -123,22 +127,40 @@ static bool is_quiet(int duplicate, const struct tcp_info *info)
 /*
  * A request that went out after the last answer came in and has none yet; or lost segments. The
  * clock of these ages is coarse: of a client that asks anew at once both are the same, as are those
- * of one that is done. So equal ages count while they are fresh, which costs the latter one check.
+ * of one that is done. So equal ages count while they are fresh, which costs the latter one check:
+ * a check that was answered when the request was suspicious already says that the server is alive
+ * and the answer just takes its time (a BLPOP), or has been here for long.
  */
-static bool is_suspicious(const struct tcp_info *info)
+static bool is_suspicious(const struct round *round, const struct leave_entry *entry,
+                          const struct tcp_info *info)
 {
     uint32_t sent = info->tcpi_last_data_sent, received = info->tcpi_last_data_recv;
+    uint32_t patience = UNANSWERED_MS + 2 * (info->tcpi_rtt / 1000);
 
-    return info->tcpi_retransmits > 0 ||
-           (sent >= UNANSWERED_MS &&
-            (sent < received || (sent == received && sent < UNANSWERED_MS + 2 * TICK_MS)));
+    if (info->tcpi_retransmits > 0)
+        return true;
+    return sent >= patience && (sent < received || (sent == received && sent < QUIET_MS)) &&
+           entry->answered_ns < round->now_ns - (sent - patience) * NS_PER_MS;
 }
 
+/* A connection that takes so long to be made, and no check was answered meanwhile. */
+static bool is_overdue(const struct leave_entry *entry, const struct tracked *tracked,
+                       uint64_t now_ns)
+{
+    uint64_t due_ns = tracked->started_ns + UNANSWERED_MS * NS_PER_MS;
+
+    return now_ns >= due_ns && entry->answered_ns < due_ns;
+}
+
+/* Each hint asks for a check; `fall` of them, and no answer while the request waits: a verdict. */
 static void hint(struct round *round, const struct leave_entry *entry)
 {
     struct bank_view view;
     struct service_view service;
 
+    if (round->hinted == entry)
+        return;
+    round->hinted = entry;
     if (bank_open(round->segment, &view) && service_read(&view, entry->service, &service) &&
         bank_valid(&view) && entry->endpoint < service.count &&
         service.endpoints[entry->endpoint].slot == entry->endpoint_slot)
@@ -184,13 +206,15 @@ static void attend(struct round *round, int duplicate, int fd, const struct trac
 
     if (entry->how == LEAVE_NOW) {
         shut(round, duplicate, fd, tracked);
-        round->left = entry;
+        round->left = *entry;
         return;
     }
     if (!info_of(duplicate, &info))
         return;
     if (info.tcpi_state == TCP_SYN_SENT) {
         bound(round, duplicate, fd, tracked, entry);
+        if (is_overdue(entry, tracked, round->now_ns))
+            hint(round, entry);
         return;
     }
     if (!tracked->equipped)
@@ -204,9 +228,9 @@ static void attend(struct round *round, int duplicate, int fd, const struct trac
         shut(round, duplicate, fd, tracked);
     else if ((due || age_has_come(entry, tracked, round->now_ns)) && is_quiet(duplicate, &info))
         shut(round, duplicate, fd, tracked);
-    else if (entry->how != LEAVE_NOT || entry->connect.max_age_ns)
+    else if (entry->how != LEAVE_NOT || age_has_come(entry, tracked, round->now_ns))
         round->waiting = true;
-    if (is_suspicious(&info))
+    if (is_suspicious(round, entry, &info))
         hint(round, entry);
 }
 
@@ -238,6 +262,16 @@ static const struct leave_entry *entry_at(const struct round *round, unsigned pl
     return track_at(place, fd, tracked) ? leave_find(round->leave, tracked) : NULL;
 }
 
+static void note_age(struct round *round, const struct tracked *tracked,
+                     const struct leave_entry *entry)
+{
+    uint64_t due_ns = tracked->started_ns + entry->connect.max_age_ns;
+
+    if (entry->connect.max_age_ns && due_ns > round->now_ns &&
+        (round->due_ns == 0 || due_ns < round->due_ns))
+        round->due_ns = due_ns;
+}
+
 static bool is_urgent(const struct tracked *tracked, const struct leave_entry *entry)
 {
     return entry->how == LEAVE_NOW || tracked->connecting || !tracked->equipped;
@@ -254,6 +288,8 @@ static void look_around(struct round *round)
 
     for (unsigned place = 0; place < places; place++) {
         entry = entry_at(round, place, &fd, &tracked);
+        if (entry)
+            note_age(round, &tracked, entry);
         if (entry && is_urgent(&tracked, entry))
             visit(round, fd, &tracked, entry);
     }
@@ -267,24 +303,27 @@ static void look_around(struct round *round)
     }
 }
 
-static void tell(const struct round *round)
+/* Not before the second look: a host with many processes has many sockets to shut at once. */
+static void tell(struct round *round)
 {
     struct event event = {.type = EVENT_SHUT};
     struct service_settings service;
     struct bank_view view;
 
-    if (round->shut == 0)
+    if (round->shut == 0 || round->second_look)
         return;
-    if (round->left && bank_open(round->segment, &view) &&
-        bank_service(&view, round->left->service, &service) && bank_valid(&view)) {
+    if (round->left.how == LEAVE_NOW && bank_open(round->segment, &view) &&
+        bank_service(&view, round->left.service, &service) && bank_valid(&view)) {
         text_copy(event.service, sizeof(event.service), service.name);
-        bank_slot_name(round->segment, round->left->endpoint_slot, event.endpoint);
+        bank_slot_name(round->segment, round->left.endpoint_slot, event.endpoint);
     }
     log_info("guard: %u connections shut", round->shut);
     text_format(event.detail, sizeof(event.detail), "%u connections of process %u", round->shut,
                 (unsigned)getpid());
     text_copy(event.reason, sizeof(event.reason), "endpoint left");
     event_write(round->segment, &event);
+    round->shut = 0;
+    round->left = (struct leave_entry){.how = LEAVE_NOT};
 }
 
 /* Sleeps until the host's bell or the private one rings, or the time is up. 0: no limit. */
@@ -314,6 +353,8 @@ static uint64_t round_once(struct round *round, const struct segment *segment,
         .leave = round->leave,
         .now_ns = clock_boot_ns(),
         .next_sample = round->next_sample,
+        .shut = round->shut,
+        .left = round->left,
     };
     for (int tries = 0; tries < READ_TRIES; tries++)
         if (leave_read(round->leave, segment, round->now_ns))
@@ -325,7 +366,9 @@ static uint64_t round_once(struct round *round, const struct segment *segment,
         return SECOND_LOOK_MS * NS_PER_MS;
     if (round->next_ns && round->next_ns - round->now_ns < TICK_MS * NS_PER_MS)
         return round->next_ns - round->now_ns;
-    return *quiet_ticks < QUIET_TICKS ? TICK_MS * NS_PER_MS : 0;
+    if (*quiet_ticks < QUIET_TICKS || *quiet_ticks <= track_places() / SAMPLES_PER_TICK)
+        return TICK_MS * NS_PER_MS;
+    return round->due_ns ? round->due_ns - round->now_ns : 0;
 }
 
 void guard_run(void)
@@ -340,6 +383,7 @@ void guard_run(void)
         const struct segment *segment = shim_segment_in_force(CALLER_SOCKET);
         uint32_t bell_now, kick_now;
         uint64_t limit_ns;
+        int wake = 0;
 
         /* A newer segment may have room for more endpoints; the few bytes of the old list stay. */
         if (segment && (!round.leave || round.leave->limit < segment->endpoint_slots))
@@ -354,7 +398,12 @@ void guard_run(void)
         if (segment == before && bell_now != bell) {
             /* Before the word is passed on: a few who hear it are enough to fill a vacant post. */
             background_look(segment, CALLER_RESOLVER, clock_boot_ns());
-            bell_wake(segment, 2);
+            wake = WAKE_NEXT;
+        }
+        /* Few sockets are done with before those who are woken could take the processor away. */
+        if (wake && track_places() > FEW_PLACES) {
+            bell_wake(segment, wake);
+            wake = 0;
         }
         if (kick_now != kick || bell_now != bell)
             quiet_ticks = 0;
@@ -362,7 +411,9 @@ void guard_run(void)
         bell = bell_now;
         kick = kick_now;
         limit_ns = round_once(&round, segment, &quiet_ticks);
-        if (limit_ns == 0) {
+        if (wake)
+            bell_wake(segment, wake);
+        if (limit_ns == 0 || limit_ns > TICK_MS * NS_PER_MS) {
             atomic_store_explicit(&asleep, true, memory_order_seq_cst);
             limit_ns = round_once(&round, segment, &quiet_ticks);
         }

@@ -61,6 +61,12 @@ static enum leave_how how_to_leave(const struct service_view *service, uint32_t 
     return LEAVE_NOT;
 }
 
+static uint64_t answered_ns(const struct endpoint_live *live)
+{
+    return verdict_unpack(load_relaxed(&live->health)).fell == 0 ? load_relaxed(&live->checked_ns)
+                                                                 : 0;
+}
+
 static void add_service(struct leave *leave, const struct service_view *service, uint64_t now_ns)
 {
     for (uint32_t i = 0; i < service->count && leave->count < leave->limit; i++) {
@@ -75,6 +81,7 @@ static void add_service(struct leave *leave, const struct service_view *service,
                              ? service->settings.failover.spread_ns
                              : CLOSE_JITTER_NS,
             .connect = service->settings.connect,
+            .answered_ns = answered_ns(service->endpoint_live[i]),
         };
         entry->how = how_to_leave(service, i, now_ns, &entry->since_ns);
         if (entry->how != LEAVE_NOT || entry->connect.max_age_ns)

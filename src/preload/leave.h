@@ -28,6 +28,7 @@ struct leave_entry {
     uint64_t since_ns;   /* CLOCK_BOOTTIME of the switch, for the spread */
     uint64_t spread_ns;
     struct connect_rules connect;
+    uint64_t answered_ns; /* CLOCK_BOOTTIME of the last check, where that passed; else 0 */
 };
 
 struct leave {

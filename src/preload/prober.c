@@ -79,7 +79,7 @@ static void stand(const struct segment *segment, const char *secrets)
             }
         } else if (lease_is_deputy(&self) || lease_deputise(&self, clock_boot_ns())) {
             lease_beat(&self, clock_boot_ns());
-            lease_await(&self, LEASE_NS / 3);
+            lease_await(&self, LEASE_NS + LEASE_NS / 4);
         } else {
             break;
         }

@@ -7,7 +7,7 @@
 #include "state/gate.h"
 #include "state/live.h"
 
-#define HINT_PAUSE_NS (100 * NS_PER_MS)
+#define HINT_PAUSE_NS (40 * NS_PER_MS)
 
 /* ---- the verdict ---- */
 

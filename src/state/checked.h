@@ -44,7 +44,7 @@ void checked_role(const struct service_view *service, uint32_t index, enum role_
  */
 void checked_complain(const struct service_view *service, uint32_t index, enum check_cause cause);
 
-/* Something hints at trouble: have the endpoint checked at once (at most every 100 ms). */
+/* Something hints at trouble: have the endpoint checked at once (at most every 40 ms). */
 void checked_hint(const struct service_view *service, uint32_t index, uint64_t now_ns);
 /* For the prober: the last hint, CLOCK_BOOTTIME ns; 0 = never. */
 uint64_t checked_last_hint(const struct endpoint_live *live);

@@ -5,7 +5,9 @@ the median of the differences of the pairs. Ranges are shown: a figure without i
 """
 
 import argparse
+import json
 import os
+import random
 import re
 import resource
 import shutil
@@ -16,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from datetime import datetime
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scenario"))
@@ -92,6 +95,23 @@ class Bench:
         self.east.stop()
         self.west.stop()
         shutil.rmtree(self.directory, ignore_errors=True)
+
+    def status(self, config):
+        """`status --json` of the service `cache`, its endpoints by name; None: not published yet."""
+        environment = {**lab.plain_environment(), "REDISTEER_RUNTIME_DIR": str(self.directory),
+                       "REDISTEER_CONFIG": str(config)}
+        result = subprocess.run([lab.REDISTEER, "status", "--json"], env=environment,
+                                capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        if result.returncode != 0:
+            return None
+        whole = json.loads(result.stdout)
+        return {"leader": whole["leader"],
+                **{entry["name"]: entry for entry in whole["services"][0]["endpoints"]}}
+
+    def wait_healthy(self, config, *names):
+        lab.wait_for(lambda: (found := self.status(config))
+                     and all(found[name]["health"] == "healthy" for name in names),
+                     f"{names} to be healthy")
 
     def environment(self, preloaded):
         environment = (self.launcher.environment(self.config) if preloaded
@@ -293,6 +313,320 @@ def kill_gap(bench):
         bench.east.start()
     return [Row("kill -9 under redis-py: longest gap", "ms", gaps, budget=5, worst=10),
             Row("kill -9 under redis-py: errors", "", errors, budget=1)]
+
+
+HOME_AT_ONCE = """
+    failback { grace = 0s  check = 100ms  existing = close }
+    breaker  { open = 100ms  open_backoff = 1.0 }
+"""
+PACES = {
+    "defaults": ("", 1.2, 1.7),
+    "100ms": ("    health { interval = 100ms  fast_interval = 100ms  timeout = 100ms }", 0.25, 0.35),
+}
+BLOCKED_CLIENTS = {
+    "redis-py": [lab.PYTHON, lab.CLIENTS / "redis_py_writer.py"],
+    "hiredis": [lab.BUILT_CLIENTS / "hiredis_writer"],
+    "redis-cli": ["/bin/bash", lab.CLIENTS / "redis_cli_pipe.sh"],
+    "node": ["node", lab.CLIENTS / "node_writer.js"],
+}
+
+
+@measure("frozen", "gap")
+def frozen_gap(bench):
+    """A client without any timeout writes without pause; its endpoint falls silent."""
+    def stop(silent):
+        bench.east.process.send_signal(signal.SIGSTOP if silent else signal.SIGCONT)
+
+    rows = silent_gaps(bench, "SIGSTOP", bench.east, stop)
+    if os.geteuid() != 0 or not shutil.which("ip"):
+        print("packets dropped: not measured, needs root and ip(8)")
+        return rows
+    network = lab.FarNetwork(bench.directory)
+    try:
+        return rows + silent_gaps(bench, "packets dropped", network.start("east"), network.drop)
+    finally:
+        network.close()
+
+
+def silent_gaps(bench, what, east, silence):
+    rows = []
+    for pace, (options, budget, worst) in PACES.items():
+        for client, argv in BLOCKED_CLIENTS.items():
+            if not shutil.which(argv[0]):
+                print(f"{what}, {pace}, {client}: not installed")
+                continue
+            name = f"{what}-{pace}-{client}".replace(" ", "-")
+            config = bench.write(f"{name}.conf", lab.service("cache", [NAME], {
+                "east": east.address, "west": bench.west.address}, options + HOME_AT_ONCE))
+            gaps = gaps_of(bench, config, argv, silence, 3 if bench.quick else 10)
+            rows.append(Row(f"{what}, {pace}, {client}: gap", "s", gaps, budget, worst))
+    return rows
+
+
+def gaps_of(bench, config, argv, silence, count):
+    """Seconds from each silence to the first answer of the other endpoint."""
+    gaps = []
+    program = subprocess.Popen([*argv, NAME, "6379"], text=True, stdout=subprocess.PIPE,
+                               stdin=subprocess.DEVNULL, env=bench.launcher.environment(config))
+
+    def until(server):
+        while (line := program.stdout.readline()) != f"server {server}\n":
+            assert line, "the writer ended"
+
+    try:
+        until("east")
+        for _ in range(count):
+            bench.wait_healthy(config, "east", "west")
+            # At any moment between two checks.
+            settled = time.monotonic() + 1 + random.random()
+            lab.wait_for(lambda settled=settled: time.monotonic() > settled, "the moment")
+            begun = time.monotonic()
+            silence(True)
+            try:
+                until("west")
+                gaps.append(time.monotonic() - begun)
+            finally:
+                silence(False)
+            until("east")
+    finally:
+        program.kill()
+        program.wait()
+    return gaps
+
+
+QUICK_CHECKS = """
+    health   { interval = 100ms  fast_interval = 50ms  timeout = 100ms }
+"""
+
+
+class Host:
+    """The programs of one configuration, all ended at the end; each configuration is an instance."""
+
+    def __init__(self, bench, name, options=QUICK_CHECKS, front=""):
+        self.bench = bench
+        self.config = bench.write(f"{name}.conf", front + lab.service("cache", [NAME], {
+            "east": bench.east.address, "west": bench.west.address}, options))
+        self.programs = []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for program in self.programs:
+            program.kill()
+        for program in self.programs:
+            program.wait()
+        self.bench.east.process.send_signal(signal.SIGCONT)
+        # The next one's first check would otherwise find it busy with the end of thousands.
+        lab.wait_for(lambda: self.connections() == 1, "east to be rid of its clients")
+
+    def start(self, *argv, preloaded=True, **options):
+        environment = self.bench.launcher.environment(self.config)
+        if not preloaded:
+            del environment["LD_PRELOAD"]
+        program = subprocess.Popen([str(word) for word in argv], text=True, env=environment,
+                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, **options)
+        self.programs.append(program)
+        return program
+
+    def hold(self, count):
+        """Programs that are blocked in a read, each with one connection to east."""
+        holders = [self.start(lab.BUILT_CLIENTS / "holder", NAME, "6379") for _ in range(count)]
+        for holder in holders:
+            line = holder.stdout.readline()
+            assert line == "server east\n", line
+        self.bench.wait_healthy(self.config, "east", "west")
+        return holders
+
+    def connections(self):
+        return len(self.bench.east.command("CLIENT", "LIST").splitlines())
+
+    def leader(self):
+        return (self.bench.status(self.config) or {"leader": None})["leader"]
+
+    def last_event(self, pause=0.005, **wanted):
+        """When that happened last, in seconds of the wall clock."""
+        def found():
+            output = subprocess.run([lab.REDISTEER, "events", "--json"], text=True,
+                                    capture_output=True, stdin=subprocess.DEVNULL,
+                                    env=self.bench.launcher.environment(self.config, LD_PRELOAD="")
+                                    ).stdout
+            return [event for event in map(json.loads, output.splitlines())
+                    if all(event[key] == value for key, value in wanted.items())]
+
+        text = lab.wait_for(found, str(wanted), pause=pause)[-1]["time"]
+        return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+
+    def verdict(self):
+        # Seldom: asking must not compete with what follows from it.
+        return self.last_event(type="health", endpoint="east", to="unhealthy", pause=0.5)
+
+    def led_since(self):
+        return self.last_event(type="leader")
+
+
+def wait_seconds(seconds):
+    until = time.monotonic() + seconds
+    lab.wait_for(lambda: time.monotonic() > until, "the time")
+
+
+@measure("shut", "verdict")
+def shut_processes(bench):
+    """A verdict reaches 200 processes; their times are the clients' own, the verdict's in whole ms."""
+    crowds, holders = [], []
+    for turn in range(2 if bench.quick else 7):
+        with Host(bench, f"shut{turn}") as host:
+            programs = [host.start(TOOLS / "crowd", NAME, "6379", 1) for _ in range(200)]
+            assert {program.stdout.readline() for program in programs} == {"ready\n"}
+            crowds.append(last_shut(bench, host, programs))
+        with Host(bench, f"shut-anew{turn}") as host:
+            holders.append(last_shut(bench, host, host.hold(200)))
+    return [Row("a verdict: the last of 200 processes is shut", "ms", crowds, budget=10),
+            Row("  while those before it connect anew and ask", "ms", holders)]
+
+
+def last_shut(bench, host, programs):
+    bench.wait_healthy(host.config, "east", "west")
+    wait_seconds(3)  # the guards go to sleep
+    bench.east.process.send_signal(signal.SIGSTOP)
+    verdict = host.verdict()
+    wait_seconds(0.5)  # reading what they say must not compete with them
+    times = [int(program.stdout.readline().split()[1]) / 1000 for program in programs]
+    return max(times) - verdict * 1000
+
+
+def run_ns(pid, task):
+    return int(Path(f"/proc/{pid}/task/{task}/schedstat").read_text().split()[0])
+
+
+def guard_share(pid):
+    """Percent of a core that the threads besides the program's own take."""
+    def total():
+        return sum(run_ns(pid, task) for task in os.listdir(f"/proc/{pid}/task")
+                   if task != str(pid))
+
+    before, begun = total(), time.monotonic()
+    wait_seconds(5)
+    return 100 * (total() - before) / 1e9 / (time.monotonic() - begun)
+
+
+@measure("crowd", "sockets")
+def crowd(bench):
+    """One process with as many sockets as one Redis takes; another process checks."""
+    count = 9_000
+    idle, busy, shut, span = [], [], [], []
+    for turn in range(1 if bench.quick else 3):
+        with Host(bench, f"crowd{turn}", front="monitor = external\n") as host:
+            host.start(lab.REDISTEER, "monitor", preloaded=False, stderr=subprocess.DEVNULL)
+            bench.wait_healthy(host.config, "east", "west")
+            program = host.start(TOOLS / "crowd", NAME, "6379", count)
+            assert program.stdout.readline() == "ready\n"
+            assert host.connections() > count
+            wait_seconds(4)  # the guard goes to sleep
+            idle.append(guard_share(program.pid))
+            program.stdin.write("b")
+            program.stdin.flush()
+            busy.append(guard_share(program.pid))
+            bench.east.process.send_signal(signal.SIGSTOP)
+            first, last = map(int, program.stdout.readline().split()[1:])
+            shut.append(last / 1000 - host.verdict() * 1000)
+            span.append((last - first) / 1000)
+    return [Row(f"guard of {count:,} idle sockets: of a core", "%", idle, budget=2),
+            Row(f"  one of the {count:,} busy", "%", busy, budget=2),
+            Row(f"a verdict: the last of {count:,} sockets is shut", "ms", shut),
+            Row("  from the first of them to the last", "ms", span)]
+
+
+@measure("lease", "leader")
+def takeover(bench):
+    """The process that checks for all is killed, or stopped; how long until another does."""
+    rows = []
+    for end, budget in ((signal.SIGKILL, 50), (signal.SIGSTOP, 1050)):
+        took = []
+        with Host(bench, f"lease-{end.name}") as host:
+            holders = {holder.pid: holder for holder in host.hold(20)}
+            for _ in range(3 if bench.quick else 8):
+                pid = lab.wait_for(host.leader, "a leader")["pid"]
+                wait_seconds(0.5 + random.random())
+                ended = time.time()
+                holders[pid].send_signal(end)
+                lab.wait_for(lambda pid=pid: (host.leader() or {"pid": pid})["pid"] != pid,
+                             "another leader")
+                took.append((host.led_since() - ended) * 1000)
+        rows.append(Row(f"{end.name} of the leading process: another leads", "ms", took,
+                        budget=budget))
+    return rows
+
+
+@measure("probes", "stream")
+def probe_streams(bench):
+    """Connections and PINGs that the checks cost an endpoint, with one process and with many."""
+    found = {}
+    for count in (1, 200):
+        with Host(bench, f"probes{count}") as host:
+            host.hold(count)
+            before = len(bench.east.command("CLIENT", "LIST").splitlines())
+            pings, begun = pings_of(bench.east), time.monotonic()
+            wait_seconds(3 if bench.quick else 10)
+            found[count] = (before - count - 1,
+                            (pings_of(bench.east) - pings) / (time.monotonic() - begun))
+    return [Row(f"{what}: 200 processes / 1", "", [found[200][i] / found[1][i]], budget=budget,
+                note=f" ({number(found[200][i])} / {number(found[1][i])})")
+            for i, (what, budget) in enumerate([("probe connections to an endpoint", 1),
+                                                ("checks per second of an endpoint", 1.05)])]
+
+
+def pings_of(server):
+    found = re.search(r"cmdstat_ping:calls=(\d+)", server.command("INFO", "commandstats"))
+    return int(found[1]) if found else 0
+
+
+@measure("idle", "wakeups")
+def idle_wakeups(bench):
+    """How often the threads of processes with one connection run while nothing happens."""
+    # An hour, for which nobody has to wake up meanwhile.
+    with Host(bench, "idle", options="connect { max_age = 1h }") as host:
+        holders = host.hold(6)
+        wait_seconds(5)  # the guards go to sleep
+        before, begun = {holder.pid: wakeups(holder.pid) for holder in holders}, time.monotonic()
+        wait_seconds(5 if bench.quick else 20)
+        took, leader = time.monotonic() - begun, host.leader()["pid"]
+        rates = {pid: (wakeups(pid) - count) / took for pid, count in before.items()}
+    checking = rates.pop(leader)
+    followers = sorted(rates.values())
+    return [Row("wake-ups per second of an idle process", "", followers[:-1], worst=0, budget=0),
+            Row("  of the deputy", "", followers[-1:], budget=1),
+            Row("  of the one that checks two endpoints", "", [checking])]
+
+
+def wakeups(pid):
+    total = 0
+    for task in os.listdir(f"/proc/{pid}/task"):
+        text = Path(f"/proc/{pid}/task/{task}/status").read_text()
+        total += sum(map(int, re.findall(r"voluntary_ctxt_switches:\s*(\d+)", text)))
+    return total
+
+
+@measure("exit")
+def exits(bench):
+    """A program in C ends while it checks a server that does not answer."""
+    took = []
+    with Host(bench, "exit", options="health { interval = 100ms  timeout = 5s }") as host:
+        for _ in range(5 if bench.quick else 15):
+            program = host.start(lab.BUILT_CLIENTS / "on_command", NAME, "6379")
+            program.stdin.write("x")
+            program.stdin.flush()
+            assert program.stdout.readline() == "ok\n"
+            lab.wait_for(lambda program=program: (host.leader() or {}).get("pid") == program.pid,
+                         "it to lead")
+            bench.east.process.send_signal(signal.SIGSTOP)
+            wait_seconds(0.3)
+            begun = time.monotonic()
+            program.stdin.close()
+            program.wait()
+            took.append((time.monotonic() - begun) * 1000)
+            bench.east.process.send_signal(signal.SIGCONT)
+    return [Row("exit of a program while its check is under way", "ms", took, budget=50, worst=50)]
 
 
 @measure("longest", "blocked")

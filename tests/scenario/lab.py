@@ -26,7 +26,7 @@ def plain_environment():
             if not key.startswith(("REDISTEER_", "LD_", "XDG_CONFIG_HOME"))}
 
 
-def wait_for(condition, what, timeout=None):
+def wait_for(condition, what, timeout=None, pause=0.005):
     """Polls until condition() is true and returns its value; fails with `what` otherwise."""
     deadline = time.monotonic() + (timeout or PATIENCE)
     while True:
@@ -35,7 +35,7 @@ def wait_for(condition, what, timeout=None):
             return value
         if time.monotonic() > deadline:
             raise AssertionError(f"waited in vain for: {what}")
-        time.sleep(0.005)
+        time.sleep(pause)
 
 
 def free_port(host="127.0.0.1"):
@@ -120,6 +120,50 @@ class Redis:
             self.process.send_signal(signal.SIGCONT)
             self.process.kill()
             self.process.wait()
+
+
+class FarNetwork:
+    """A network namespace behind a veth pair, for servers that are not on this host. Needs root."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        self.name = f"rs{os.getpid()}"
+        third = os.getpid() % 250 + 1
+        self.near, self.far = f"10.213.{third}.1", f"10.213.{third}.2"
+        self.servers = []
+        try:
+            self.ip("netns", "add", self.name)
+            self.ip("link", "add", self.name, "type", "veth", "peer", "name", "eth0",
+                    "netns", self.name)
+            self.ip("address", "add", f"{self.near}/30", "dev", self.name)
+            self.ip("link", "set", self.name, "up")
+            self.ip("-n", self.name, "address", "add", f"{self.far}/30", "dev", "eth0")
+            self.ip("-n", self.name, "link", "set", "eth0", "up")
+            self.ip("-n", self.name, "link", "set", "lo", "up")
+        except subprocess.CalledProcessError:
+            self.close()
+            raise
+
+    @staticmethod
+    def ip(*words):
+        return subprocess.run(["ip", *words], check=True, capture_output=True, text=True)
+
+    def start(self, name):
+        server = Redis(name, self.directory, host=self.far, port=7000 + len(name))
+        server.prefix = ["ip", "netns", "exec", self.name]
+        self.servers.append(server)
+        return server.start()
+
+    def drop(self, dropping):
+        """Whether what comes from there vanishes on the way: no refusal, no reset, nothing."""
+        self.ip("-n", self.name, "route", "add" if dropping else "del", "blackhole",
+                f"{self.near}/32")
+
+    def close(self):
+        for server in self.servers:
+            server.stop()
+        subprocess.run(["ip", "link", "del", self.name], capture_output=True)
+        subprocess.run(["ip", "netns", "del", self.name], capture_output=True)
 
 
 def resp(connection, *words):

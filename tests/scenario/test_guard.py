@@ -128,15 +128,14 @@ def test_a_client_blocked_on_a_frozen_server_goes_on(name, options, worst, pair,
 def test_a_client_whose_packets_are_dropped_goes_on(name, far, start_redis, preload, config_of,
                                                     start_program, redisteer):
     """east's answers vanish on the way: no refusal, no reset, nothing."""
-    east, west = far("east"), start_redis("west")
+    east, west = far.start("east"), start_redis("west")
     config = config_of([east, west], FAST)
     writer = Writer(start_program([*CLIENTS[name](), "redis.test", "6379"],
                                   env=preload.environment(config)))
     writer.until("server east")
     wait_health(redisteer, config, east="healthy", west="healthy")
-    namespace, here = east.prefix[3], east.host.rsplit(".", 1)[0] + ".1"
     stopped = time.monotonic()
-    subprocess.run(["ip", "-n", namespace, "route", "add", "blackhole", f"{here}/32"], check=True)
+    far.drop(True)
     writer.until("server west")
     gap = time.monotonic() - stopped
     west.command("SET", "name", "stop")
@@ -177,8 +176,8 @@ def test_a_verdict_shuts_the_connections_of_all_processes(pair, preload, config_
                f"{(max(times) - verdict) * 1000:.1f} ms after the verdict, "
                f"{(max(times) - min(times)) * 1000:.1f} ms from first to last")
     assert max(times) - verdict < 1
-    shut = lab.events(redisteer, config, "shut")
-    assert shut and re.search(r"connection", shut[0]["detail"])
+    shut = wait_event(redisteer, config, "shut", "the event", endpoint="east")
+    assert re.search(r"connection", shut["detail"])
 
 
 def test_connections_stay_where_the_file_says_so(pair, preload, config_of, start_holder, redisteer):
@@ -349,18 +348,45 @@ def test_existing_connections_after_the_way_home(existing, pair, preload, config
         assert holder.is_silent()
 
 
-def test_a_flapping_endpoint_moves_the_host_once(pair, launch, config_of, start_program, redisteer):
-    """Stopped and woken every 2 s for 14 s, grace 10 s; then well for good."""
+def test_an_old_connection_is_closed_when_it_is_quiet(pair, launch, config_of, start_program,
+                                                      redisteer):
+    """connect.max_age: not while it is used, however old; and not a young one, however quiet."""
+    east, _ = pair
+    config = config_of(pair, FAST + "connect { max_age = 4s }")
+    pool = Pool(start_program, launch, config, 1)
+    assert pool.names() == ["east"]
+    begun = time.monotonic()
+
+    def connections():
+        return [re.search(r"\bid=(\d+)", line)[1] for line in clients_of(east) if "cmd=get" in line]
+
+    first = connections()
+    assert len(first) == 1
+    lab.wait_for(lambda: time.monotonic() > begun + 2.5, "it to be quiet, and young")
+    while time.monotonic() < begun + 6:
+        assert connections() == first
+        assert pool.names() == ["east"]
+    used = time.monotonic()
+    lab.wait_for(lambda: connections() == [], "the old connection to be closed")
+    lab.figure(f"max_age 4 s ({launch.way}): closed {time.monotonic() - used:.2f} s after its last use")
+    assert pool.names() == ["east"]
+    second = connections()
+    assert second and second != first
+    lab.wait_for(lambda: connections() == [], "the next one, which nobody uses, to be closed")
+
+
+def test_a_flapping_endpoint_moves_the_host_once(pair, preload, config_of, start_program, redisteer):
+    """Stopped and woken every 2 s for 30 s, grace 10 s; then well for good."""
     east, _ = pair
     config = config_of(pair, """
         health   { interval = 200ms  fast_interval = 50ms  timeout = 200ms }
         failback { grace = 10s  check = 500ms  existing = idle  spread = 0s }
     """)
-    pool = Pool(start_program, launch, config, 3)
+    pool = Pool(start_program, preload, config, 3)
     assert pool.names() == ["east"] * 3
     wait_health(redisteer, config, east="healthy", west="healthy")
     begun = time.monotonic()
-    for tick in range(7):
+    for tick in range(15):
         lab.wait_for(lambda tick=tick: time.monotonic() >= begun + 2 * tick, "the next flap")
         east.process.send_signal(signal.SIGCONT if tick % 2 else signal.SIGSTOP)
     east.process.send_signal(signal.SIGCONT)
@@ -368,11 +394,11 @@ def test_a_flapping_endpoint_moves_the_host_once(pair, launch, config_of, start_
     last = wait_event(redisteer, config, "failback", "the way home", to="east")
     moves = [(event["type"], event["to"]) for event in lab.events(redisteer, config)
              if event["type"] in ("failover", "failback")]
-    assert moves == [("failover", "west"), ("failback", "east")]
+    assert moves == [("failover", "west"), ("failback", "east")], lab.events(redisteer, config)
     unhealthy = [moment(event["time"]) for event in lab.events(redisteer, config, "health")
                  if event["endpoint"] == "east" and event["to"] == "unhealthy"]
     away = moment(last["time"]) - unhealthy[-1]
-    lab.figure(f"flapping ({launch.way}): one move away, home {away:.2f} s after the last failure, "
+    lab.figure(f"flapping for 30 s: one move away, home {away:.2f} s after the last failure, "
                f"{moment(last['time']) - for_good:.2f} s after it was well for good")
     assert 9.9 <= away < 10 + 0.5 + 1.5
     assert len(unhealthy) >= 2

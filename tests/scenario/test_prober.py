@@ -58,17 +58,17 @@ def test_many_processes_make_one_prober(pair, preload, config_of, start_holder, 
     """One connection and one stream of checks per endpoint, however many processes there are."""
     east, west = pair
     config = config_of(pair, SHORT)
-    holders = [start_holder(preload, config) for _ in range(50)]
+    holders = [start_holder(preload, config) for _ in range(200)]
     assert {holder.server() for holder in holders} == {"east"}
     wait_health(redisteer, config, east="healthy", west="healthy")
     wait_checks(redisteer, config, "east", 3)
-    assert len(clients_of(east)) == 50 + 1 and len(clients_of(west)) == 1
+    assert len(clients_of(east)) == 200 + 1 and len(clients_of(west)) == 1
     assert len(probes(east)) == 1
     begun, asked, counted = time.monotonic(), calls(east, "ping"), checks_ok(redisteer, config)
     wait_checks(redisteer, config, "east", 10)
     asked, counted = calls(east, "ping") - asked, checks_ok(redisteer, config) - counted
     took = time.monotonic() - begun
-    lab.figure(f"50 processes: {asked} PINGs in {took:.2f} s, interval 200 ms; {counted} checks counted")
+    lab.figure(f"200 processes: {asked} PINGs in {took:.2f} s, interval 200 ms; {counted} checks counted")
     assert asked <= took / 0.2 * 1.1 + 2
 
 
@@ -81,7 +81,7 @@ def checks_ok(redisteer, config):
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGSTOP])
 def test_a_leader_that_is_gone_is_replaced(end, pair, preload, config_of, start_holder, redisteer):
     config = config_of(pair, SHORT)
-    holders = [start_holder(preload, config) for _ in range(6)]
+    holders = [start_holder(preload, config) for _ in range(200)]
     assert {holder.server() for holder in holders} == {"east"}
     wait_health(redisteer, config, east="healthy", west="healthy")
     wait_checks(redisteer, config, "east", 3)
@@ -152,14 +152,14 @@ os.execv('/bin/cat', ['cat'])
 
 def test_a_stopped_and_resumed_prober_gives_no_false_verdict(pair, launch, config_of, start_holder,
                                                              redisteer):
-    """Its only process is stopped for 3 s: what it finds late, it does not hold against anybody."""
+    """Its only process is stopped for 10 s: what it finds late, it does not hold against anybody."""
     config = config_of(pair, SHORT)
     holder = start_holder(launch, config)
     assert holder.server() == "east"
     wait_health(redisteer, config, east="healthy", west="healthy")
     holder.program.send_signal(signal.SIGSTOP)
     stopped = time.monotonic()
-    lab.wait_for(lambda: time.monotonic() > stopped + 3, "3 s to pass")
+    lab.wait_for(lambda: time.monotonic() > stopped + 10, "10 s to pass")
     holder.program.send_signal(signal.SIGCONT)
     wait_health(redisteer, config, east="healthy", west="healthy")
     wait_checks(redisteer, config, "east", 5)

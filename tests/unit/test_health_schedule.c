@@ -252,8 +252,47 @@ START_TEST(a_hint_makes_a_check_due_at_once)
     schedule_started(&schedule, T0, 1);
     finish(&schedule, PROBE_PASSED, &check);
     schedule_settled(&schedule);
-    schedule_hurry(&schedule, T0 + 10 * MS);
+    schedule_hint(&schedule, T0 + 8 * MS, T0 + 10 * MS);
     ck_assert_uint_eq(schedule_due_ns(&schedule), T0 + 10 * MS);
+}
+END_TEST
+
+START_TEST(a_hint_older_than_the_last_check_asks_for_no_other)
+{
+    struct health_rules rules = rules_of(1);
+    struct schedule schedule = schedule_of(&rules);
+
+    schedule_started(&schedule, T0, 1);
+    schedule_hint(&schedule, T0, T0 + 10 * MS);
+    ck_assert_uint_eq(schedule_due_ns(&schedule), T0 + 200 * MS);
+}
+END_TEST
+
+START_TEST(hints_bring_forward_as_many_checks_as_a_verdict_needs)
+{
+    struct health_rules rules = rules_of(1);
+    struct schedule schedule = schedule_of(&rules);
+
+    for (unsigned i = 0; i < rules.fall; i++) {
+        uint64_t now = T0 + i * 50 * MS;
+
+        schedule_hint(&schedule, now, now);
+        ck_assert_uint_eq(schedule_due_ns(&schedule), now);
+        schedule_started(&schedule, now, 1);
+    }
+    schedule_hint(&schedule, T0 + 100 * MS, T0 + 100 * MS);
+    ck_assert_uint_eq(schedule_due_ns(&schedule), T0 + 250 * MS);
+}
+END_TEST
+
+START_TEST(a_hint_leaves_the_gap_between_probes)
+{
+    struct health_rules rules = rules_of(3);
+    struct schedule schedule = schedule_of(&rules);
+
+    schedule_started(&schedule, T0, 1);
+    schedule_hint(&schedule, T0 + 10 * MS, T0 + 10 * MS);
+    ck_assert_uint_eq(schedule_due_ns(&schedule), T0 + 50 * MS);
 }
 END_TEST
 
@@ -347,6 +386,9 @@ int main(void)
         a_void_probe_makes_its_check_void,
         the_slowest_answer_is_the_round_trip,
         a_hint_makes_a_check_due_at_once,
+        a_hint_older_than_the_last_check_asks_for_no_other,
+        hints_bring_forward_as_many_checks_as_a_verdict_needs,
+        a_hint_leaves_the_gap_between_probes,
         a_server_that_always_hangs_up_is_checked_at_fast_intervals,
         jitter_stays_within_its_share,
         a_frozen_server_fails_its_second_check_in_time,
