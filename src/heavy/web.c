@@ -153,6 +153,23 @@ static bool worth_another(const struct transfer *transfer, CURLcode code, const 
            job_left_ms(transfer->job) > 0 && !atomic_load(&transfer->job->cancelled);
 }
 
+/*
+ * TLS 1.3 judges the client behind the handshake, and the reset of a server that hangs up can
+ * overtake what it says. TLS 1.2 judges within: it refuses the handshake. So that is asked, once.
+ */
+static enum check_cause cause_of_reset(struct worker *worker, const char *error)
+{
+    bool has_certificate = worker->target.tls_settings.cert[0] != '\0';
+
+    curl_easy_setopt(worker->curl, CURLOPT_FRESH_CONNECT, 1L);
+    curl_easy_setopt(worker->curl, CURLOPT_SSLVERSION,
+                     (long)CURL_SSLVERSION_TLSv1_2 | (long)CURL_SSLVERSION_MAX_TLSv1_2);
+    if (curl_easy_perform(worker->curl) == CURLE_SSL_CONNECT_ERROR &&
+        strstr(error, "alert handshake failure"))
+        return has_certificate ? CHECK_TLS_CLIENT_REFUSED : CHECK_TLS_CLIENT_MISSING;
+    return CHECK_HTTP_CONNECTION;
+}
+
 struct web_answer web_get(struct job *job, const char *url, const char *accept, size_t most)
 {
     struct transfer transfer = {.job = job, .most = most};
@@ -180,7 +197,9 @@ struct web_answer web_get(struct job *job, const char *url, const char *accept, 
     curl_easy_getinfo(worker->curl, CURLINFO_RESPONSE_CODE, &answer->status);
     answer->cause = CHECK_FINE;
     if (code != CURLE_OK && !(code == CURLE_WRITE_ERROR && answer->cut))
-        answer->cause = cause_of(worker->curl, code, error);
+        answer->cause = worth_another(&transfer, code, error) && strncmp(url, "https:", 6) == 0
+                            ? cause_of_reset(worker, error)
+                            : cause_of(worker->curl, code, error);
     curl_easy_setopt(worker->curl, CURLOPT_ERRORBUFFER, NULL);
     curl_easy_setopt(worker->curl, CURLOPT_HTTPHEADER, NULL);
     curl_slist_free_all(headers);

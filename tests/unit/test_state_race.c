@@ -264,22 +264,25 @@ START_TEST(publisher_that_dies_leaves_whole_settings_and_no_lock)
     struct world *world = marked_world();
     struct segment segment;
     uint64_t seed = 5;
+    unsigned spins = SPIN_MAX;
     long before = 0;
 
     world_publish(world);
     segment = world_attach(world);
-    for (unsigned i = 0; i < KILLS; i++) {
+    /* Some must have been published before the end came: on a starved machine that takes longer. */
+    for (unsigned i = 0; i < KILLS || before == 0; i++) {
         pid_t child = fork();
         long after;
 
         if (child == 0)
             publish_for_ever(world, (unsigned)before + 1);
-        kill_after(child, unit_below(&seed, SPIN_MAX));
+        if (i >= KILLS)
+            spins += SPIN_MAX;
+        kill_after(child, unit_below(&seed, spins));
         after = read_mark(&segment);
         ck_assert_int_ge(after, before);
         before = after;
     }
-    ck_assert_int_gt(before, 0); /* some were published before the end came */
     mark(world, (unsigned)before + 1);
     ck_assert_int_eq(world_publish(world), PUBLISHED_CHANGE);
     ck_assert_int_eq(read_mark(&segment), before + 1);
@@ -303,10 +306,11 @@ START_TEST(creator_that_dies_leaves_a_whole_segment_or_none)
 {
     struct world *world = marked_world();
     uint64_t seed = 6;
-    unsigned none = 0;
+    unsigned none = 0, spins = SPIN_MAX;
 
     world_publish(world);
-    for (unsigned i = 0; i < KILLS; i++) {
+    /* Some must have come to an end, too: on a starved machine that takes longer. */
+    for (unsigned i = 0; i < KILLS || none == i; i++) {
         struct segment segment;
         pid_t child = fork();
         const char *why;
@@ -314,7 +318,9 @@ START_TEST(creator_that_dies_leaves_a_whole_segment_or_none)
 
         if (child == 0)
             create_for_ever(world);
-        kill_after(child, unit_below(&seed, SPIN_MAX));
+        if (i >= KILLS)
+            spins += SPIN_MAX;
+        kill_after(child, unit_below(&seed, spins));
         error = segment_attach(&segment, &world->place, &why);
         ck_assert(error == 0 || error == -ENOENT);
         if (error == 0) {
@@ -323,7 +329,6 @@ START_TEST(creator_that_dies_leaves_a_whole_segment_or_none)
         }
         none += error != 0;
     }
-    ck_assert_uint_lt(none, KILLS);
     world_publish(world);
     ck_assert_int_eq(unlink(world->place.segment), 0);
     world_publish(world); /* cleans up */
