@@ -55,12 +55,16 @@ def test_a_descriptor_that_is_used_again_is_never_touched(pair, config_of, tortu
     east, _ = pair
     config = config_of(pair, FAST)
     program = torture(config, "reuse", 12)
+
+    def turned(health):
+        """Or over: nobody checks any more when the program has ended."""
+        return program.poll() is not None or lab.status(
+            redisteer, config, "cache")["by_name"]["east"]["health"] == health
+
     for _ in range(8):
-        if program.poll() is not None:
-            break
         with frozen(east):
-            wait_health(redisteer, config, east="unhealthy")
-        wait_health(redisteer, config, east="healthy")
+            lab.wait_for(lambda: turned("unhealthy"), "east to be unhealthy")
+        lab.wait_for(lambda: turned("healthy"), "east to be healthy")
     found = numbers(program)
     assert found["rounds"] > 1000 and found["harmed"] == 0
     assert lab.events(redisteer, config, "failover")
