@@ -3,7 +3,7 @@
 #include "policy/choose.h"
 #include "unit.h"
 
-enum { COUNT = 4, ALL = 0xf, TURNS = 40000 };
+enum { COUNT = 4, ALL = 0xf, TURNS = 8000 };
 
 static const enum strategy spreading[] = {STRATEGY_ROUND_ROBIN, STRATEGY_RANDOM, STRATEGY_WEIGHTED,
                                           STRATEGY_LEAST_CONNECTIONS};
