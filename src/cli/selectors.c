@@ -57,9 +57,7 @@ void selectors_stop(struct selectors *selectors)
 /* It goes on as it was; with another program it starts anew, but not sooner. */
 static void inherit(struct selector *selector, struct selector *old)
 {
-    struct program_words program = selector->program;
-
-    if (memcmp(&program, &old->program, sizeof(program)) == 0) {
+    if (memcmp(&selector->program, &old->program, sizeof(old->program)) == 0) {
         *selector = *old;
         old->running = NULL;
     } else {

@@ -17,8 +17,8 @@ QUICK = """
 """
 # Notes each run and what it was told, then does what the file `act` says.
 SCRIPT = """#!/bin/sh
+env >{home}/env.new && mv {home}/env.new {home}/env
 cat >{home}/told.new && mv {home}/told.new {home}/told
-env >{home}/env
 date +%s.%N >>{home}/runs
 . {home}/act
 """
@@ -165,11 +165,13 @@ def test_it_is_asked_at_most_once_a_second_and_not_without_need(
 def test_what_it_is_told(config_of, selector, trio, start_monitor, redisteer):  # noqa: F811
     selector.act(f'echo "$# $2" >{selector.home}/arguments; pwd >>{selector.home}/arguments\n'
                  "echo south east west")
-    config = config_of(weight=0.5, arguments=("--fast", '"a b"'))
+    words = ("--fast", '"a b"')
+    config = config_of(arguments=words)
     start_monitor(config)
     wait_all_healthy(redisteer, config)
     wait_active(redisteer, config, "south")
-    wait_quiet(selector)
+    config_of(weight=0.5, arguments=words)
+    lab.wait_for(lambda: selector.told()["endpoints"][0]["weight"] == 0.5, "it to be asked again")
     told = selector.told()
     assert (told["schema"], told["service"], told["active"]) == (1, "cache", "south")
     assert [one["name"] for one in told["endpoints"]] == ["east", "west", "south"]
@@ -217,6 +219,7 @@ def test_a_selector_that_is_not_there_is_told_of(config_of, selector, start_moni
     selector.path.unlink()
     config = config_of()
     start_monitor(config)
+    wait_published(redisteer, config)
     wait_event(redisteer, config, "check", "the event", reason="selector failed", service="cache",
                detail="it cannot be started: No such file or directory")
     wait_active(redisteer, config, "east")  # the order of the file

@@ -205,7 +205,7 @@ START_TEST(shipped_file_has_every_option)
 }
 END_TEST
 
-/* The literal blocks of the manual whose first line is a block of the file. */
+/* The literal blocks of the manual, all but JSON. */
 START_TEST(examples_of_the_manual_are_good)
 {
     char *text = slurp(SOURCE_ROOT "/docs/redisteer.conf.5.scd");
@@ -215,8 +215,10 @@ START_TEST(examples_of_the_manual_are_good)
         char *end = strstr(at + 5, "\n```\n");
         ck_assert_ptr_nonnull(end);
         end[1] = '\0';
-        settings_free(parse(at + 5, at + 5));
-        examples++;
+        if (at[5] != '{') {
+            settings_free(parse(at + 5, at + 5));
+            examples++;
+        }
         at = end + 4;
     }
     ck_assert_uint_ge(examples, 5);
