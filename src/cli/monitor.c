@@ -17,6 +17,7 @@
 #include "cli/journal.h"
 #include "cli/password_files.h"
 #include "cli/prober.h"
+#include "cli/selectors.h"
 #include "cli/users.h"
 #include "heavy/heavy.h"
 #include "state/events.h"
@@ -41,6 +42,7 @@ struct watcher {
     struct file_stamp tried; /* the file as it was last read, well or badly */
     struct file_stamp seen;  /* a moment ago: a file that is being written is left alone */
     struct password_files passwords;
+    struct selectors selectors;
     unsigned turns;
     bool attends; /* ends when nobody uses the segment any more */
     struct users users;
@@ -58,6 +60,7 @@ static int publish_settings(struct watcher *monitor, const struct settings *sett
     monitor->seen = settings->stamp;
     journal_set(&monitor->journal, settings);
     password_files_set(&monitor->passwords, settings);
+    selectors_set(&monitor->selectors, settings);
     if (context_published(&monitor->context, &settings->stamp))
         return STATUS_DONE;
     return context_publish(&monitor->context, settings, PATIENCE_NS, &result);
@@ -110,6 +113,7 @@ static void reload(struct watcher *monitor)
     monitor->tried = settings->stamp;
     journal_set(&monitor->journal, settings);
     password_files_set(&monitor->passwords, settings);
+    selectors_set(&monitor->selectors, settings);
     context_publish(&monitor->context, settings, PATIENCE_NS, &result);
     settings_free(settings);
 }
@@ -211,6 +215,7 @@ static int run(struct watcher *monitor, int ready)
         if (monitor->segment.live)
             journal_follow(&monitor->journal, &monitor->segment);
         report_prober(monitor);
+        selectors_turn(&monitor->selectors, &monitor->segment, prober_holds(&monitor->prober));
         tell_ready(monitor, &ready);
         if (signal_number == SIGTERM || signal_number == SIGINT || !is_needed(monitor, turns))
             break;
@@ -221,6 +226,7 @@ static int run(struct watcher *monitor, int ready)
         }
     }
     prober_stop(&monitor->prober);
+    selectors_stop(&monitor->selectors);
     if (monitor->segment.live)
         journal_follow(&monitor->journal, &monitor->segment);
     return status;

@@ -121,6 +121,10 @@ static void compare_monitor(const struct settings *settings, struct complaints *
     for (size_t i = 0; i < settings->service_count; i++) {
         const struct service *service = &settings->services[i];
         bool gated = needs_program(settings, &service->failover.gate);
+        if (service->strategy == STRATEGY_COMMAND)
+            complain(
+                complaints, service->line, service->name,
+                "strategy = command needs `redisteer monitor`, which monitor = thread excludes");
         for (size_t j = 0; j < service->endpoint_count; j++) {
             const struct endpoint *endpoint = &service->endpoints[j];
             if (gated || endpoint->tls.enabled || needs_program(settings, &endpoint->health.probe))

@@ -6,6 +6,7 @@
 #include "settings/print_check.h"
 #include "settings/settings.h"
 #include "settings/words.h"
+#include "state/words.h"
 
 static void text(FILE *out, const char *indent, const char *name, const char *value)
 {
@@ -187,7 +188,7 @@ static void print_discover(FILE *out, const char *in)
 
 static void print_service(FILE *out, const struct settings *settings, const struct service *service)
 {
-    const char *in = "        ";
+    const char *in = "        ", *selector[CHECK_WORDS_MAX + 1];
     char wait[DURATION_TEXT];
 
     fprintf(out, "\nservice %s {\n    match = { ", service->name);
@@ -203,7 +204,9 @@ static void print_service(FILE *out, const struct settings *settings, const stru
         fprintf(out, "    when_all_down = wait:%s\n", duration_format(service->wait_ns, wait));
     else
         word(out, "    ", "when_all_down", &all_down_words, service->when_all_down);
-    fprintf(out, "    selector = {}\n");
+    words_split(service->selector.text, sizeof(service->selector.text), service->selector.count,
+                selector);
+    print_words(out, "    ", "selector", selector);
     for (size_t i = 0; i < service->endpoint_count; i++)
         print_endpoint(out, settings, &service->endpoints[i]);
     print_discover(out, in);

@@ -69,17 +69,22 @@ void print_tls(FILE *out, const char *indent, const struct tls *tls, bool whole)
     fprintf(out, "%s}\n", indent);
 }
 
-static void command(FILE *out, const struct check_settings *check)
+void print_words(FILE *out, const char *indent, const char *name, const char *const *words)
 {
-    const char *words[CHECK_WORDS_MAX + 1];
-    unsigned count = words_of_check(check, words);
-
-    fprintf(out, "    command = {");
-    for (unsigned i = 0; i < count; i++) {
+    fprintf(out, "%s%s = {", indent, name);
+    for (unsigned i = 0; words[i]; i++) {
         fputs(i ? ", " : " ", out);
         print_quoted(out, words[i]);
     }
-    fprintf(out, " }\n");
+    fprintf(out, "%s}\n", words[0] ? " " : "");
+}
+
+static void command(FILE *out, const struct check_settings *check)
+{
+    const char *words[CHECK_WORDS_MAX + 1];
+
+    words_of_check(check, words);
+    print_words(out, "    ", "command", words);
 }
 
 static void request(FILE *out, const struct check_block *block)

@@ -13,6 +13,9 @@ void print_boolean(FILE *out, const char *indent, const char *name, bool value);
 void print_tls(FILE *out, const char *indent, const struct tls *tls, bool whole);
 void print_duration(FILE *out, const char *indent, const char *name, uint64_t ns);
 
+/* A list of words that ends with NULL. */
+void print_words(FILE *out, const char *indent, const char *name, const char *const *words);
+
 void print_check(const struct check_block *block, FILE *out);
 
 /* `name = all(a, b)`; with nothing in it, `name = ""`. */

@@ -165,18 +165,46 @@ static void discover(const struct input *in)
         value_unavailable(in, "nat_map");
 }
 
+static void selector(const struct reading *reading, const struct input *in, struct service *service)
+{
+    struct program_words *words = &service->selector;
+    size_t count = value_count(in, "selector"), at = 0;
+
+    if (service->strategy != STRATEGY_COMMAND) {
+        if (count > 0)
+            value_wrong(in, "selector", value_of(in, "selector"),
+                        "has no place without strategy = command");
+        return;
+    }
+    if (count == 0 && reading->outline->whole)
+        value_wrong(in, "strategy", value_of(in, "strategy"),
+                    "needs the program that ranks the endpoints (selector)");
+    for (size_t i = 0; i < count; i++) {
+        const struct value *value = value_at(in, "selector", i);
+        size_t size = strlen(value->text) + 1;
+
+        if (i == 0 && size == 1)
+            value_wrong(in, "selector", value, "must begin with a program");
+        if (words->count == CHECK_WORDS_MAX || size > sizeof(words->text) - at) {
+            value_wrong(in, "selector", value, "is too long (%d words, %d bytes in all)",
+                        CHECK_WORDS_MAX, CHECK_TEXT - 1);
+            return;
+        }
+        memcpy(words->text + at, value->text, size);
+        at += size;
+        words->count++;
+    }
+}
+
 static void options(struct reading *reading, const struct input *in, struct service *service)
 {
     struct input block;
 
     service->mode = value_word(in, "mode", service->mode, &mode_words);
     service->strategy = value_word(in, "strategy", service->strategy, &strategy_words);
-    if (service->strategy == STRATEGY_COMMAND)
-        value_unavailable(in, "strategy");
     service->resolve = value_word(in, "resolve", service->resolve, &resolve_words);
     when_all_down(in, service);
-    if (value_count(in, "selector"))
-        value_unavailable(in, "selector");
+    selector(reading, in, service);
     block = input_block(in, "discover");
     discover(&block);
     block = input_block(in, "health");

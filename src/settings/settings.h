@@ -56,9 +56,16 @@ struct endpoint {
     unsigned line;
 };
 
+/* A program and its arguments; words as state/words.h has them. */
+struct program_words {
+    unsigned count; /* 0: none */
+    char text[CHECK_TEXT];
+};
+
 struct service {
     char name[NAME_TEXT];
     enum strategy strategy;
+    struct program_words selector; /* of strategy = command, and only there */
     enum resolve resolve;
     enum service_mode mode;
     enum when_all_down when_all_down;

@@ -58,7 +58,7 @@ bool bank_slot_name(const struct segment *segment, uint32_t slot, char name[stat
 
 /* Who may check the endpoints (enum monitor). */
 uint32_t bank_monitor(const struct bank_view *view);
-/* Some check is beyond a program's thread. */
+/* Some check, or a selector, is beyond a program's thread. */
 bool bank_needs_program(const struct bank_view *view);
 
 /* Everything but the arrays: file stamp, path, instance, zone, programs. */

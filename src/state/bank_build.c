@@ -238,6 +238,8 @@ static void fill_service(struct builder *builder, const struct publication *publ
     settings->first_match = builder->next_match;
     settings->match_count = service->match_count;
     settings->failover.gate_lasts_ns = gate_lasts_ns(publication, &service->settings);
+    if (settings->strategy == STRATEGY_COMMAND)
+        builder->bank->needs_program = 1;
     fill_matches(builder, service, index);
     fill_endpoints(builder, publication, service, index);
     if (settings->resolve == RESOLVE_VIRTUAL)

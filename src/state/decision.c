@@ -299,6 +299,9 @@ static void describe(enum choice_reason reason, enum strategy strategy, struct e
         if (strategy == STRATEGY_LATENCY)
             text_format(event->detail, sizeof(event->detail), "%s: faster for %d s", event->to,
                         (int)(LATENCY_PROOF_NS / NS_PER_S));
+        else if (strategy == STRATEGY_COMMAND)
+            text_format(event->detail, sizeof(event->detail), "%s: preferred by the selector",
+                        event->to);
         else
             text_format(event->detail, sizeof(event->detail), "%s: well again and preferred",
                         event->to);

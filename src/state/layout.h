@@ -88,7 +88,7 @@ struct bank {
     uint32_t name_buckets, name_table_at; /* the same, to matches */
     uint32_t only_count, skip_count;      /* programs { only skip } */
     uint32_t monitor;                     /* enum monitor: who may check the endpoints */
-    uint32_t needs_program;               /* 1: some check is beyond a program's thread */
+    uint32_t needs_program;               /* 1: some of it is beyond a program's thread */
     uint32_t check_count, checks_at;
     uint32_t tls_count, tls_at;
     char path[PATH_TEXT]; /* of the configuration file, absolute */

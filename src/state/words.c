@@ -2,17 +2,23 @@
 
 #include <string.h>
 
-unsigned words_of_check(const struct check_settings *check, const char *words[CHECK_WORDS_MAX + 1])
+unsigned words_split(const char *text, size_t size, unsigned count,
+                     const char *words[CHECK_WORDS_MAX + 1])
 {
-    unsigned count = 0;
+    unsigned found = 0;
     size_t at = 0;
 
-    while (count < check->words && count < CHECK_WORDS_MAX && at < sizeof(check->text)) {
-        words[count++] = check->text + at;
-        at += strnlen(check->text + at, sizeof(check->text) - at) + 1;
+    while (found < count && found < CHECK_WORDS_MAX && at < size) {
+        words[found++] = text + at;
+        at += strnlen(text + at, size - at) + 1;
     }
-    words[count] = NULL;
-    return count;
+    words[found] = NULL;
+    return found;
+}
+
+unsigned words_of_check(const struct check_settings *check, const char *words[CHECK_WORDS_MAX + 1])
+{
+    return words_split(check->text, sizeof(check->text), check->words, words);
 }
 
 const char *word_of_check(const struct check_settings *check, unsigned index)

@@ -79,7 +79,8 @@ static const char changed[] =
     "check c8 { type = lag url = 'https://h:9443' tolerance = 100ms extended = no }\n"
     "check c9 { type = exec command = { /bin/true, '-x' } interval = 9s timeout = 8s }\n"
     "service one {\n match = { r, R2:7, 'a.b:*', [::1]:8, 'fd00::1', 10.0.0.1 }\n"
-    " mode = observe resolve = real when_all_down = wait:90s\n"
+    " mode = observe strategy = command selector = { rank, '-a', 'b \"c' }\n"
+    " resolve = real when_all_down = wait:90s\n"
     " endpoint e { address = [::1]:9 weight = 999.999 zone = z1 username = u password = 'p\"'\n"
     "  health { enabled = no probe = echo timeout = 7ms jitter = 0.01 } }\n"
     " endpoint f { address = h.i weight = 0 tls { enabled = yes ca = /etc/passwd\n"
@@ -204,7 +205,7 @@ START_TEST(shipped_file_has_every_option)
 }
 END_TEST
 
-/* The literal blocks of the manual whose first line is a block of the file. */
+/* The literal blocks of the manual, all but JSON. */
 START_TEST(examples_of_the_manual_are_good)
 {
     char *text = slurp(SOURCE_ROOT "/docs/redisteer.conf.5.scd");
@@ -214,8 +215,10 @@ START_TEST(examples_of_the_manual_are_good)
         char *end = strstr(at + 5, "\n```\n");
         ck_assert_ptr_nonnull(end);
         end[1] = '\0';
-        settings_free(parse(at + 5, at + 5));
-        examples++;
+        if (at[5] != '{') {
+            settings_free(parse(at + 5, at + 5));
+            examples++;
+        }
         at = end + 4;
     }
     ck_assert_uint_ge(examples, 5);

@@ -196,6 +196,31 @@ START_TEST(publishing_the_same_again_changes_nothing)
 }
 END_TEST
 
+static bool needs_program(const char *instance, const char *text)
+{
+    struct place place = place_of(instance);
+    struct segment segment = {0};
+    struct bank_view view;
+    const char *why = "";
+    bool needs;
+
+    publish_text(&place, text);
+    ck_assert_msg(segment_attach(&segment, &place, &why) == 0, "%s", why);
+    ck_assert(bank_open(&segment, &view));
+    needs = bank_needs_program(&view);
+    segment_detach(&segment);
+    return needs;
+}
+
+START_TEST(a_selector_needs_the_program)
+{
+    ck_assert(needs_program("selector", "service a { match = { r } strategy = command\n"
+                                        " selector = { /x } endpoint e { address = ::1 } }\n"));
+    ck_assert(!needs_program("first", "service a { match = { r } strategy = first\n"
+                                      " endpoint e { address = ::1 } }\n"));
+}
+END_TEST
+
 START_TEST(health_rules_of_each_endpoint_are_published)
 {
     struct place place = place_of("health");
@@ -282,6 +307,7 @@ int main(void)
         name_that_does_not_resolve_is_said_and_published_without_address,
         name_that_no_longer_resolves_keeps_its_addresses,
         publishing_the_same_again_changes_nothing,
+        a_selector_needs_the_program,
         health_rules_of_each_endpoint_are_published,
         a_password_is_published_beside_the_segment,
         the_first_line_of_a_password_file_is_published,
