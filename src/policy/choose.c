@@ -171,9 +171,11 @@ static uint32_t preferred(const struct candidate candidates[], unsigned count, u
         if (candidates[i].same_zone)
             near |= 1u << i;
     }
-    if (set & held)
-        return set & held;
-    return set & near ? set & near : set;
+    held &= set;
+    near &= set;
+    if (held)
+        return held;
+    return near ? near : set;
 }
 
 /* No endpoint is left and none comes back: each connection goes where its turn says. */

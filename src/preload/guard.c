@@ -224,9 +224,8 @@ static void attend(struct round *round, int duplicate, int fd, const struct trac
     if (info.tcpi_last_data_sent < QUIET_MS || info.tcpi_last_data_recv < QUIET_MS)
         round->busy = true;
     due = entry->how != LEAVE_NOT && round->now_ns >= leave_due_ns(entry, tracked);
-    if (entry->how == LEAVE_CLOSE && due)
-        shut(round, duplicate, fd, tracked);
-    else if ((due || age_has_come(entry, tracked, round->now_ns)) && is_quiet(duplicate, &info))
+    if ((entry->how == LEAVE_CLOSE && due) ||
+        ((due || age_has_come(entry, tracked, round->now_ns)) && is_quiet(duplicate, &info)))
         shut(round, duplicate, fd, tracked);
     else if (entry->how != LEAVE_NOT || age_has_come(entry, tracked, round->now_ns))
         round->waiting = true;

@@ -41,7 +41,7 @@ void connection_close(struct connection *connection)
 
 static int shake_hands(struct connection *connection)
 {
-    int error = stream_tls->handshake(connection->stream);
+    int error = stream_tls ? stream_tls->handshake(connection->stream) : -EPROTO;
 
     if (error == -EAGAIN)
         return -EINPROGRESS;

@@ -6,6 +6,7 @@ host=$1 port=$2
 reads=0 last=0 gap=0 name='' last_name=''
 feed() { while printf 'GET name\n'; do sleep 0.02; done; }
 coproc cli { exec redis-cli -h "$host" -p "$port" < <(feed 2>/dev/null) 2>/dev/null; }
+# shellcheck disable=SC2154 # coproc sets it
 pid=$cli_PID
 while [ "$name" != stop ] && IFS= read -r name <&"${cli[0]}"; do
     [ -n "$name" ] || continue
