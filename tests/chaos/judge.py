@@ -10,6 +10,7 @@ from collections import namedtuple
 
 Connection = namedtuple("Connection", "service begun connected ended port outcome said")
 Fault = namedtuple("Fault", "kind endpoints begun ended")
+UNSOUND = ("kill", "stop", "delay")  # kinds during which a server does not answer
 
 # An event is written just after what it tells of became true, and its writer may be kept waiting.
 HINDSIGHT = 0.1
@@ -97,7 +98,7 @@ class Judge:
         self.name_of = {port: name for name, port in endpoints.items()}
         self.known, self.down_beside_another = {}, {}
         unsound = {name: Spans([(fault.begun, fault.ended) for fault in faults
-                                if name in fault.endpoints and fault.kind != "role"])
+                                if fault.kind in UNSOUND and name in fault.endpoints])
                    for name in endpoints}
         for service in services:
             for name in endpoints:
