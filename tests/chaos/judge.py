@@ -63,6 +63,7 @@ class Knowledge:
 
     def __init__(self, events, over):
         unhealthy, healthy, opened, not_closed = [], [], [], []
+        self.closed_early = []  # breakers: successes while they were open cut that short
         health_since = open_since = None
         health = None
         for event in events:
@@ -77,8 +78,8 @@ class Knowledge:
                 opened.append((now, now + lasts))  # from then on half-open: trials may be made
                 open_since = open_since or now
             else:
-                # A success while it is open cuts that short.
                 if opened and opened[-1][1] > now:
+                    self.closed_early.append((opened[-1][0], now, opened[-1][1]))
                     opened[-1] = (opened[-1][0], now)
                 not_closed.append((open_since, now))
                 open_since = None
@@ -120,6 +121,19 @@ class Judge:
             if spans.last_throughout(begun, (ended or begun) + HINDSIGHT):
                 longest = max(longest, begun - spans.at(begun)[0])
         return longest
+
+    def closed_early(self):
+        """
+        Breakers that were closed by connections made while they were open and another endpoint was
+        eligible. (Half-open begins no sooner than HINDSIGHT before the events make it.)
+        """
+        return [(service, name, opened, closed)
+                for (service, name), known in self.known.items()
+                for opened, closed, due in known.closed_early
+                if closed - opened > self.bound and closed < due - HINDSIGHT
+                and any(spans.last_throughout(opened + HINDSIGHT, closed)
+                        and spans.at(opened + HINDSIGHT)[0] <= opened
+                        for spans in self.down_beside_another[service, name])]
 
     def is_explained(self, connection, settle):
         """
