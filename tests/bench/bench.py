@@ -82,8 +82,12 @@ class Bench:
             # Well, and left alone: the listener does nothing but accept.
             "health { probe = tcp  interval = 10m }"))
         # Published beforehand: the first connection of a host is not what is measured.
-        subprocess.run([lab.REDISTEER, "run", "--", "/bin/true"], check=True,
-                       env=self.launcher.environment(self.config, LD_PRELOAD=""))
+        try:
+            subprocess.run([lab.REDISTEER, "run", "--", "/bin/true"], check=True,
+                           env=self.launcher.environment(self.config, LD_PRELOAD=""))
+        except subprocess.CalledProcessError:
+            self.close()
+            raise
 
     def write(self, name, text):
         path = self.directory / name
