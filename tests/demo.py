@@ -131,7 +131,7 @@ class Demo:
         state = self.status()
         east, west = (f"{endpoint['health']}, {endpoint['breaker']}"
                       for endpoint in state["endpoints"])
-        self.say(f"{state['active'] or '-':6}{east:20}{west:20}{self.server or '-':6}"
+        self.say(f"{state['active'] or '-':6}{east:22}{west:22}{self.server or '-':6}"
                  f"{self.writes - self.shown_writes:7}{self.gap_ms:9.1f} ms")
         for text in self.told:
             print(f"{'':12}the program saw: {text}", flush=True)
@@ -172,8 +172,8 @@ def show(demo):
 One ordinary redis-py program under LD_PRELOAD=libredisteer.so, without any timeout. It knows one name:
 redis.demo:6379.
 
-                 health and breaker of                   the program
-    time   now   east                west                uses   writes  longest pause""")
+                 health and breaker of                       the program
+    time   now   east                  west                  uses   writes  longest pause""")
     lab.wait_for(lambda: demo.listen() or demo.server == "east", "the program to write to east")
     demo.watch("east", 3, 5)
 
