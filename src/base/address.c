@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "base/hints.h"
 #include "base/text.h"
 
 static const uint8_t mapped_prefix[12] = {[10] = 0xff, [11] = 0xff};
@@ -61,7 +62,7 @@ uint64_t address_hash_ip(const struct address *address)
     return hash_halves(half, address->scope);
 }
 
-bool address_hash_sockaddr(const void *sockaddr, size_t length, uint64_t *hash)
+HOT bool address_hash_sockaddr(const void *sockaddr, size_t length, uint64_t *hash)
 {
     union { /* byte order is that of the network, as in struct address */
         uint8_t ip[16];
@@ -74,7 +75,7 @@ bool address_hash_sockaddr(const void *sockaddr, size_t length, uint64_t *hash)
     if (length < sizeof(family))
         return false;
     memcpy(&family, bytes + offsetof(struct sockaddr, sa_family), sizeof(family));
-    if (family == AF_INET && length >= sizeof(struct sockaddr_in)) {
+    if (LIKELY(family == AF_INET && length >= sizeof(struct sockaddr_in))) {
         address.half[0] = 0;
         memcpy(address.ip + 8, mapped_prefix + 8, 4);
         memcpy(address.ip + 12, bytes + offsetof(struct sockaddr_in, sin_addr), 4);
@@ -90,7 +91,7 @@ bool address_hash_sockaddr(const void *sockaddr, size_t length, uint64_t *hash)
     return true;
 }
 
-int address_from_sockaddr(const void *sockaddr, size_t length, struct address *out)
+HOT int address_from_sockaddr(const void *sockaddr, size_t length, struct address *out)
 {
     union socket_address copy; /* the program's may be unaligned */
 
@@ -99,7 +100,7 @@ int address_from_sockaddr(const void *sockaddr, size_t length, struct address *o
         return -EINVAL;
     memset(&copy, 0, sizeof(copy));
     memcpy(&copy, sockaddr, length < sizeof(copy) ? length : sizeof(copy));
-    if (copy.any.sa_family == AF_INET) {
+    if (LIKELY(copy.any.sa_family == AF_INET)) {
         if (length < sizeof(copy.v4))
             return -EINVAL;
         set_v4(out, &copy.v4.sin_addr);
@@ -122,7 +123,7 @@ int address_to_sockaddr(const struct address *address, int family, union socket_
                         socklen_t *length)
 {
     memset(out, 0, sizeof(*out));
-    if (family == AF_INET && address_is_v4(address)) {
+    if (LIKELY(family == AF_INET) && address_is_v4(address)) {
         out->v4.sin_family = AF_INET;
         out->v4.sin_port = htons(address->port);
         memcpy(&out->v4.sin_addr, address->ip + sizeof(mapped_prefix), 4);

@@ -20,7 +20,8 @@ void log_open(const char *specification);
 bool log_enabled(enum log_level level);
 
 /* One line: time, process, level, text. Cut at 500 bytes. */
-void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void log_line(enum log_level level, const char *format, ...)
+    __attribute__((format(printf, 2, 3), cold));
 
 #define log_error(...) log_line(LOG_ERROR, __VA_ARGS__)
 #define log_warn(...)  log_line(LOG_WARN, __VA_ARGS__)

@@ -1,6 +1,7 @@
 #include "policy/breaker.h"
 
 #include "base/clock.h"
+#include "base/hints.h"
 #include "policy/backoff.h"
 #include "policy/window.h"
 
@@ -153,9 +154,9 @@ static uint32_t streak_record(struct breaker *breaker, uint8_t generation, enum 
     uint64_t seen = load_relaxed(&breaker->streak);
     uint32_t count;
 
-    if (outcome != OUTCOME_REFUSED && outcome != OUTCOME_TIMEOUT) {
+    if (LIKELY(outcome != OUTCOME_REFUSED && outcome != OUTCOME_TIMEOUT)) {
         /* Success is the common case: no write to a line that all processes read. */
-        if (seen != 0)
+        if (UNLIKELY(seen != 0))
             store_relaxed(&breaker->streak, 0);
         return 0;
     }
@@ -190,7 +191,7 @@ static enum breaker_cause record_closed(struct breaker *breaker, const struct br
     if (outcome == OUTCOME_TIMEOUT && rules->timeouts > 0 && streak >= rules->timeouts)
         return CAUSE_TIMEOUTS;
     /* No rate is reached by none: what most calls end with. */
-    if (!trouble)
+    if (LIKELY(!trouble))
         return CAUSE_NONE;
 
     counts = window_sum(breaker, rules, generation, now_ns);
@@ -218,7 +219,7 @@ struct breaker_event breaker_record(struct breaker *breaker, const struct breake
     bool ok = outcome == OUTCOME_OK;
     bool failed;
 
-    if (!rules->enabled || outcome >= OUTCOME_LOCAL)
+    if (UNLIKELY(!rules->enabled || outcome >= OUTCOME_LOCAL))
         return unchanged;
     failed = !ok && (rules->count & OUTCOME_BIT(outcome));
 
@@ -256,8 +257,8 @@ struct breaker_event breaker_record(struct breaker *breaker, const struct breake
     }
 }
 
-enum breaker_state breaker_state(const struct breaker *breaker, const struct breaker_rules *rules,
-                                 uint64_t now_ns)
+HOT enum breaker_state breaker_state(const struct breaker *breaker,
+                                     const struct breaker_rules *rules, uint64_t now_ns)
 {
     if (!rules->enabled)
         return BREAKER_DISABLED;

@@ -1,32 +1,33 @@
 /* connect: the one call that every client repeats; where connections are steered. */
 #include "preload/hook_connect.h"
 
+#include "base/hints.h"
 #include "preload/hook.h"
 #include "preload/real.h"
 #include "preload/steer.h"
 
-static ssize_t call_connect(const struct attempt *attempt, int fd, const struct sockaddr *address,
-                            socklen_t length)
+HOT static ssize_t call_connect(const struct attempt *attempt, int fd,
+                                const struct sockaddr *address, socklen_t length)
 {
     (void)attempt;
     return real_connect(fd, address, length);
 }
 
-static int steered_connect(int fd, const struct sockaddr *address, socklen_t length)
+HOT static int steered_connect(int fd, const struct sockaddr *address, socklen_t length)
 {
     struct attempt attempt = {.call = call_connect, .address = address, .length = length};
 
     return (int)steer(fd, &attempt);
 }
 
-int hook_connect(int fd, const struct sockaddr *address, socklen_t length)
+HOT int hook_connect(int fd, const struct sockaddr *address, socklen_t length)
 {
     if (steer_wanted(address, length))
         return steered_connect(fd, address, length);
     return real_connect(fd, address, length);
 }
 
-EXPORT int connect(int fd, const struct sockaddr *address, socklen_t length)
+HOT EXPORT int connect(int fd, const struct sockaddr *address, socklen_t length)
 {
     return hook_connect(fd, address, length);
 }

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/hash.h"
+#include "base/hints.h"
 #include "policy/backoff.h"
 #include "policy/pace.h"
 #include "preload/avoid.h"
@@ -17,7 +18,7 @@ enum {
 
 static bool takes_v4(struct journey *journey)
 {
-    if (journey->family == AF_INET)
+    if (LIKELY(journey->family == AF_INET))
         return true;
     if (!journey->asked_v6_only) {
         journey->v6_only = socket_v6_only(journey->fd);
@@ -108,18 +109,18 @@ static uint32_t avoided(struct journey *journey)
     uint32_t set = 0;
 
     for (unsigned i = 0; i < journey->service->count; i++)
-        if (avoid_holds(journey->service->endpoints[i].slot, journey->now_ns))
+        if (UNLIKELY(avoid_holds(journey->service->endpoints[i].slot, journey->now_ns)))
             set |= UINT32_C(1) << i;
     return set && pick_other(journey, set, false) >= 0 ? set : 0;
 }
 
-struct pick pick_first(struct journey *journey)
+HOT struct pick pick_first(struct journey *journey)
 {
     struct choice choice = service_target(journey->service, journey->now_ns);
     struct pick pick = {.endpoint = choice.endpoint};
     uint32_t shunned = avoided(journey);
 
-    if (choice.trial >= 0) {
+    if (UNLIKELY(choice.trial >= 0)) {
         struct endpoint_live *live = journey->service->endpoint_live[choice.trial];
 
         if (journey->service->segment->writable &&
@@ -169,12 +170,12 @@ static bool outlasts(struct journey *journey, uint64_t wait_ns)
     return most_ns == 0 || wait_ns < most_ns;
 }
 
-__attribute__((noinline)) bool pick_in_turn(struct journey *journey, struct pick *pick)
+HOT __attribute__((noinline)) bool pick_in_turn(struct journey *journey, struct pick *pick)
 {
     const struct service_view *service = journey->service;
     uint32_t rate = service->settings.connect.rate;
 
-    if (rate == 0 || !service->segment->writable)
+    if (LIKELY(rate == 0 || !service->segment->writable))
         return true;
     for (unsigned i = 0; i <= service->count && pick->endpoint >= 0 && !pick->trial; i++) {
         atomic_u64 *place = &service->endpoint_live[pick->endpoint]->next_connect_ns;

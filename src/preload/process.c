@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/hints.h"
 #include "preload/symbols.h"
 
 /* glibc's pthread_atfork() is a static wrapper of this; musl exports pthread_atfork() itself. */
@@ -75,7 +76,7 @@ static bool in_signal_handler(const sigset_t *blocked)
 
 /* The number of seccomp filters that /proc tells of, -1 when it does not. Read bit by bit: the
  * stack may be a signal handler's. */
-static long seccomp_filters(const char *path)
+HOT static long seccomp_filters(const char *path)
 {
     static const char label[] = "\nSeccomp_filters:\t";
     int fd = open(path, O_RDONLY | O_CLOEXEC);

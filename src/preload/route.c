@@ -1,6 +1,7 @@
 #include "preload/route.h"
 
 #include "base/hash.h"
+#include "base/hints.h"
 #include "base/text.h"
 #include "preload/learned.h"
 
@@ -78,9 +79,8 @@ static uint32_t service_of_entry(const struct bank_view *view, const struct ip_e
 }
 
 /* Never a part of its caller, which goes on for long, and may be on a signal handler's stack. */
-__attribute__((noinline)) bool route_address(const struct segment *segment,
-                                             const struct address *destination,
-                                             struct service_view *out)
+RARE bool route_address(const struct segment *segment, const struct address *destination,
+                        struct service_view *out)
 {
     for (unsigned tries = 0; tries < READ_TRIES; tries++) {
         struct bank_view view;

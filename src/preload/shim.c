@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/hints.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "policy/verdict.h"
@@ -370,7 +371,7 @@ const struct segment *shim_attach(enum shim_caller caller)
     return segment;
 }
 
-const struct segment *shim_segment_in_force(enum shim_caller caller)
+HOT const struct segment *shim_segment_in_force(enum shim_caller caller)
 {
     const struct segment *segment = shim_segment(caller);
     int saved = errno;

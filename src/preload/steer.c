@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/hints.h"
 #include "base/log.h"
 #include "preload/background.h"
 #include "preload/guard.h"
@@ -18,7 +19,7 @@
 
 /* All endpoints down: may this call go on, and with which endpoint? -1: it is answered, or
  * hopeless. */
-static struct pick pick_when_all_down(struct journey *journey)
+RARE static struct pick pick_when_all_down(struct journey *journey)
 {
     const struct service_settings *settings = &journey->service->settings;
     struct pick pick = {.endpoint = -1};
@@ -46,12 +47,12 @@ static struct pick pick_when_all_down(struct journey *journey)
 }
 
 /* The whole call. False: no endpoint can be tried and nothing was done: pass. */
-static bool travel(struct journey *journey)
+HOT static bool travel(struct journey *journey)
 {
     struct pick pick = pick_first(journey);
     enum progress progress;
 
-    if (pick.endpoint < 0) {
+    if (UNLIKELY(pick.endpoint < 0)) {
         pick = pick_when_all_down(journey);
         if (pick.endpoint < 0)
             return journey->error != 0;
@@ -62,7 +63,7 @@ static bool travel(struct journey *journey)
         progress = try_endpoint(journey, (unsigned)pick.endpoint);
         if (pick.trial && progress != UNDECIDED)
             breaker_trial_end(&journey->service->endpoint_live[pick.endpoint]->breaker, pick.token);
-        if (progress == CONNECTED || progress == UNDECIDED)
+        if (LIKELY(progress == CONNECTED || progress == UNDECIDED))
             return true;
         if (progress == FAILED && (!try_worth_another(journey) || !try_is_still_ours(journey)))
             break;
@@ -77,7 +78,7 @@ static bool travel(struct journey *journey)
 }
 
 /* observe: decide and say so, send the program where it wanted to go. */
-__attribute__((noinline)) static ssize_t observe(struct journey *journey)
+RARE static ssize_t observe(struct journey *journey)
 {
     struct choice choice;
     char name[NAME_TEXT] = "none";
@@ -101,8 +102,9 @@ static bool kernel_is_too_slow(const struct journey *journey)
 }
 
 /* A call to a service, which is known by now. errno is the answer's. */
-__attribute__((noinline)) static ssize_t steer_to(const struct service_view *service, int fd,
-                                                  const struct attempt *attempt, sa_family_t family)
+HOT __attribute__((noinline)) static ssize_t steer_to(const struct service_view *service, int fd,
+                                                      const struct attempt *attempt,
+                                                      sa_family_t family)
 {
     int saved = errno;
     struct journey journey = {
@@ -116,16 +118,16 @@ __attribute__((noinline)) static ssize_t steer_to(const struct service_view *ser
     };
     enum service_mode mode;
 
-    if (told_already(fd, journey.cookie, attempt, &journey.result)) {
+    if (UNLIKELY(told_already(fd, journey.cookie, attempt, &journey.result))) {
         if (journey.result >= 0)
             errno = saved;
         return journey.result;
     }
     journey.now_ns = clock_boot_ns();
     mode = service_mode(service, journey.now_ns);
-    if (mode == MODE_OFF)
+    if (UNLIKELY(mode == MODE_OFF))
         goto pass_through;
-    if (mode == MODE_OBSERVE) {
+    if (UNLIKELY(mode == MODE_OBSERVE)) {
         errno = saved;
         journey.result = observe(&journey);
         if (journey.result >= 0)
@@ -134,17 +136,17 @@ __attribute__((noinline)) static ssize_t steer_to(const struct service_view *ser
     }
     journey.ours = process_is_ours();
     journey.watched = journey.ours && journey.cookie && fd < TRACKED_MAX && guard_watches();
-    if (journey.watched)
+    if (LIKELY(journey.watched))
         journey.options = (struct socket_options){.is_tcp = socket_is_tcp(fd)};
     else
         journey.options = socket_prepare(fd, &service->settings.connect);
-    if (!journey.options.is_tcp)
+    if (UNLIKELY(!journey.options.is_tcp))
         goto pass_through;
     /* Before an attempt that the guard may have to end; else after it: the connection comes first.
      */
-    if (journey.ours && kernel_is_too_slow(&journey))
+    if (UNLIKELY(journey.ours && kernel_is_too_slow(&journey)))
         background_needed(service->segment, CALLER_SOCKET, journey.now_ns);
-    if (!travel(&journey))
+    if (UNLIKELY(!travel(&journey)))
         goto pass_through;
     if (journey.ours)
         background_needed(service->segment, CALLER_SOCKET, journey.now_ns);
@@ -160,10 +162,9 @@ pass_through:
  * A destination that no earlier connection has left in the memo. Apart, as is steer_to(): a copy of
  * the settings is large, and may lie on a signal handler's stack. False: it is not ours.
  */
-__attribute__((noinline)) static bool steer_anew(const struct segment *segment,
-                                                 const struct address *destination, int fd,
-                                                 const struct attempt *attempt, sa_family_t family,
-                                                 ssize_t *result)
+RARE static bool steer_anew(const struct segment *segment, const struct address *destination,
+                            int fd, const struct attempt *attempt, sa_family_t family,
+                            ssize_t *result)
 {
     uint32_t learned = learned_count();
     struct service_view service;
@@ -177,7 +178,7 @@ __attribute__((noinline)) static bool steer_anew(const struct segment *segment,
     return true;
 }
 
-ssize_t steer(int fd, const struct attempt *attempt)
+HOT ssize_t steer(int fd, const struct attempt *attempt)
 {
     int saved = errno;
     const struct segment *segment = shim_segment_in_force(CALLER_SOCKET);
@@ -187,7 +188,7 @@ ssize_t steer(int fd, const struct attempt *attempt)
     ssize_t result;
 
     memcpy(&family, &attempt->address->sa_family, sizeof(family)); /* may be unaligned */
-    if (family == AF_UNSPEC) {
+    if (UNLIKELY(family == AF_UNSPEC)) {
         told_reset(fd);
         goto pass_through;
     }
@@ -195,7 +196,7 @@ ssize_t steer(int fd, const struct attempt *attempt)
         goto pass_through;
     errno = saved;
     memo = memo_find(segment, &destination);
-    if (memo) {
+    if (LIKELY(memo)) {
         result = steer_to(memo_service(memo), fd, attempt, family);
         memo_release(memo);
         return result;

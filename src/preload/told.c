@@ -4,6 +4,7 @@
 #include <netinet/tcp.h>
 
 #include "base/clock.h"
+#include "base/hints.h"
 #include "preload/avoid.h"
 #include "preload/guard.h"
 #include "preload/process.h"
@@ -110,8 +111,8 @@ static bool is_decided(int error)
     return error != EALREADY && error != EINPROGRESS && error != EINTR;
 }
 
-__attribute__((noinline)) bool told_already(int fd, uint64_t cookie, const struct attempt *attempt,
-                                            ssize_t *result)
+HOT __attribute__((noinline)) bool told_already(int fd, uint64_t cookie,
+                                                const struct attempt *attempt, ssize_t *result)
 {
     struct connect_rules rules;
     struct tracked tracked;

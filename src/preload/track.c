@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/hints.h"
 #include "base/shared.h"
 #include "preload/real.h"
 
@@ -41,12 +42,13 @@ static uint64_t where_pack(int fd, uint32_t service_slot, uint32_t endpoint_slot
            (uint32_t)fd;
 }
 
-uint64_t socket_cookie(int fd)
+HOT uint64_t socket_cookie(int fd)
 {
     uint64_t cookie = 0;
     socklen_t size = sizeof(cookie);
 
-    if (real_getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &size) != 0 || size != sizeof(cookie))
+    if (UNLIKELY(real_getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &size) != 0 ||
+                 size != sizeof(cookie)))
         return 0;
     return cookie;
 }
@@ -74,7 +76,7 @@ static void raise_places(unsigned place)
 {
     unsigned known = atomic_load_explicit(&places, memory_order_relaxed);
 
-    while (known <= place &&
+    while (UNLIKELY(known <= place) &&
            !atomic_compare_exchange_weak_explicit(&places, &known, place + 1, memory_order_relaxed,
                                                   memory_order_relaxed))
         ;
@@ -107,12 +109,12 @@ static uint64_t take(struct slot *slot, uint64_t cookie, uint64_t flags)
     }
 }
 
-bool track_begin(int fd, const struct tracked *what)
+HOT bool track_begin(int fd, const struct tracked *what)
 {
     struct slot *slot = slot_of(fd);
     uint64_t state;
 
-    if (fd < 0 || what->cookie == 0)
+    if (UNLIKELY(fd < 0 || what->cookie == 0))
         return true;
     raise_places((unsigned)fd % TRACKED_MAX);
     state = take(slot, what->cookie,
@@ -136,12 +138,12 @@ static bool is_attempt(uint64_t state, uint32_t attempt)
     return (state >> ATTEMPT_SHIFT & ATTEMPT_MASK) == attempt;
 }
 
-bool track_find(int fd, uint64_t cookie, struct tracked *out)
+HOT bool track_find(int fd, uint64_t cookie, struct tracked *out)
 {
     const struct slot *slot = slot_of(fd);
     uint64_t where, state, state_after;
 
-    if (fd < 0 || cookie == 0)
+    if (UNLIKELY(fd < 0 || cookie == 0))
         return false;
     state = atomic_load_explicit(&slot->state, memory_order_acquire);
     where = load_relaxed(&slot->where);
@@ -163,7 +165,7 @@ bool track_find(int fd, uint64_t cookie, struct tracked *out)
            out->cookie == cookie;
 }
 
-bool track_settle(int fd, uint64_t cookie)
+HOT bool track_settle(int fd, uint64_t cookie)
 {
     struct slot *slot = slot_of(fd);
     uint64_t state = load_relaxed(&slot->state);

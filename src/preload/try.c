@@ -4,6 +4,7 @@
 #include <poll.h>
 
 #include "base/clock.h"
+#include "base/hints.h"
 #include "base/log.h"
 #include "preload/avoid.h"
 #include "preload/describe.h"
@@ -19,8 +20,8 @@
 enum { SECOND_LOOK_MS = 5 }; /* a fiftieth of what "lasting" means to track_follows() */
 
 /* Apart, because of the stack. */
-__attribute__((noinline)) static void tell_attempt(const struct journey *journey, unsigned index,
-                                                   const struct address *to, uint64_t started_ns)
+RARE static void tell_attempt(const struct journey *journey, unsigned index,
+                              const struct address *to, uint64_t started_ns)
 {
     char name[NAME_TEXT], text[ADDRESS_TEXT];
 
@@ -75,7 +76,7 @@ static void record(struct journey *journey, unsigned index, int error, uint64_t 
  */
 static bool is_deferred(const struct journey *journey, uint64_t took_ns)
 {
-    if (!(journey->attempt->flags & MSG_FASTOPEN) &&
+    if (LIKELY(!(journey->attempt->flags & MSG_FASTOPEN)) &&
         (took_ns > HANDSHAKE_LEAST_NS || !socket_connects_late(journey->fd)))
         return false;
     return socket_state(journey->fd) != TCP_ESTABLISHED;
@@ -151,9 +152,9 @@ static enum progress try_address(struct journey *journey, const struct address *
     address_to_sockaddr(to, journey->family, &address, &length);
     /* A longer one than needed is as the program wrote it: the kernel may judge a socket of another
      * family by that. */
-    if (journey->attempt->length > length && journey->attempt->length <= sizeof(address))
+    if (UNLIKELY(journey->attempt->length > length) && journey->attempt->length <= sizeof(address))
         length = journey->attempt->length;
-    if (journey->family == AF_INET6 && address_is_v4(to))
+    if (UNLIKELY(journey->family == AF_INET6) && address_is_v4(to))
         journey->no_native = true;
     if (journey->calls++ > 0)
         socket_reset(journey->fd);
@@ -167,7 +168,8 @@ static enum progress try_address(struct journey *journey, const struct address *
             journey->error = ETIMEDOUT;
         return FAILED;
     }
-    if (journey->now_ns - before_ns >= BLOCKED_NS && journey->cookie && !try_is_still_ours(journey))
+    if (UNLIKELY(journey->now_ns - before_ns >= BLOCKED_NS) && journey->cookie &&
+        !try_is_still_ours(journey))
         return journey->result >= 0 ? CONNECTED : UNDECIDED;
     socket_bound(journey->fd, journey->options, journey->service->settings.connect.user_timeout_ns);
     if (journey->result >= 0 && !is_deferred(journey, journey->now_ns - started_ns))
@@ -194,7 +196,7 @@ bool try_worth_another(const struct journey *journey)
  * The endpoint's addresses are tried as long as they fail at once, all together within its
  * connect.timeout; what is recorded is the endpoint's outcome, the last one's.
  */
-enum progress try_endpoint(struct journey *journey, unsigned index)
+HOT enum progress try_endpoint(struct journey *journey, unsigned index)
 {
     struct address addresses[ADDRESSES_MAX];
     unsigned count = pick_addresses(journey, index, addresses);
@@ -205,7 +207,7 @@ enum progress try_endpoint(struct journey *journey, unsigned index)
 
     journey->hung_up = false;
     journey->tried |= UINT32_C(1) << index;
-    if (count == 0) {
+    if (UNLIKELY(count == 0)) {
         journey->out_of_reach |= UINT32_C(1) << index;
         return OUT_OF_REACH;
     }
@@ -226,7 +228,7 @@ enum progress try_endpoint(struct journey *journey, unsigned index)
             journey->now_ns - started_ns >= timeout_ns)
             break;
     }
-    if (progress == CONNECTED && follows && hangs_up(journey)) {
+    if (UNLIKELY(follows) && progress == CONNECTED && hangs_up(journey)) {
         socket_take_error(journey->fd);
         journey->now_ns = clock_boot_ns();
         journey->hung_up = true;

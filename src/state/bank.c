@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "base/hints.h"
 #include "base/text.h"
 #include "state/fence.h"
 
@@ -51,7 +52,7 @@ static const struct bank *bank_at(const struct segment *segment, uint64_t sequen
     return bank;
 }
 
-bool bank_may_have_ip(const struct segment *segment, uint64_t ip_hash)
+HOT bool bank_may_have_ip(const struct segment *segment, uint64_t ip_hash)
 {
     uint64_t sequence = current_sequence(segment);
     const struct bank *bank = bank_at(segment, sequence);

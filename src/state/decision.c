@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/hash.h"
+#include "base/hints.h"
 #include "base/text.h"
 #include "policy/spread.h"
 #include "policy/verdict.h"
@@ -56,13 +57,13 @@ bool service_endpoint(const struct service_view *service, uint32_t index,
     return false;
 }
 
-uint32_t service_addresses(const struct service_view *service, uint32_t index,
-                           struct address out[static ADDRESSES_MAX])
+HOT uint32_t service_addresses(const struct service_view *service, uint32_t index,
+                               struct address out[static ADDRESSES_MAX])
 {
     struct endpoint_settings endpoint;
     uint32_t count;
 
-    if (index >= service->count)
+    if (UNLIKELY(index >= service->count))
         return 0;
     count = bank_addresses(&service->bank, service->first_endpoint + index, out);
     if (bank_valid(&service->bank))
@@ -157,8 +158,8 @@ static void add_measures(const struct service_view *service, const struct endpoi
     }
 }
 
-static struct candidate candidate_of(const struct service_view *service, uint32_t index,
-                                     struct held held, uint64_t now_ns)
+HOT static struct candidate candidate_of(const struct service_view *service, uint32_t index,
+                                         struct held held, uint64_t now_ns)
 {
     const struct endpoint_brief *endpoint = &service->endpoints[index];
     const struct endpoint_live *live = service->endpoint_live[index];
@@ -206,8 +207,7 @@ static int proven_challenger(const struct service_view *service, uint64_t now_ns
 }
 
 /* Time counts from when somebody first saw it ahead, without a break. */
-__attribute__((noinline)) static void keep_challenger(const struct service_view *service,
-                                                      uint64_t now_ns)
+RARE static void keep_challenger(const struct service_view *service, uint64_t now_ns)
 {
     struct candidate candidates[ENDPOINTS_MAX];
     int current = service_candidates(service, candidates, now_ns);
@@ -322,9 +322,6 @@ static enum event_type type_of(enum choice_reason reason)
     return reason == CHOICE_FAILBACK ? EVENT_FAILBACK : EVENT_FAILOVER;
 }
 
-/* What happens rarely keeps its stack to itself: whoever connects may have little. */
-#define RARE __attribute__((cold, noinline))
-
 /* The winner of the swap tells the others. The first choice is no switch: nothing was left. */
 RARE static void record_switch(const struct service_view *service, struct active from,
                                struct active to, enum choice_reason reason)
@@ -405,7 +402,7 @@ static uint64_t next_turn(const struct service_view *service, uint64_t now_ns)
     return atomic_fetch_add_explicit(&service->live->turns, 1, memory_order_relaxed);
 }
 
-struct choice service_target(const struct service_view *service, uint64_t now_ns)
+HOT struct choice service_target(const struct service_view *service, uint64_t now_ns)
 {
     int current = index_of_slot(service, active_unpack(load_relaxed(&service->live->active)).slot);
     struct held held = service_held(service->live, now_ns);
@@ -462,8 +459,8 @@ bool service_still_has(const struct service_view *service, uint32_t index)
 }
 
 /* True when the breaker changed. */
-static bool tell_breaker(const struct service_view *service, uint32_t index, enum outcome outcome,
-                         uint64_t took_ns, uint64_t now_ns)
+HOT static bool tell_breaker(const struct service_view *service, uint32_t index,
+                             enum outcome outcome, uint64_t took_ns, uint64_t now_ns)
 {
     struct endpoint_live *live = service->endpoint_live[index];
     struct breaker_event change =
@@ -481,8 +478,8 @@ static bool tell_breaker(const struct service_view *service, uint32_t index, enu
     return true;
 }
 
-void service_report(const struct service_view *service, uint32_t index, int error, uint64_t took_ns,
-                    uint64_t now_ns)
+HOT void service_report(const struct service_view *service, uint32_t index, int error,
+                        uint64_t took_ns, uint64_t now_ns)
 {
     enum outcome outcome = outcome_of(error);
     struct endpoint_live *live;

@@ -179,12 +179,12 @@ def unmatched(bench):
 @measure("steered", "connect")
 def steered(bench):
     """Steered and straight connections take turns within one process: both pay for its threads."""
-    count = 2_000 if bench.quick else 10_000
+    count = 2_000 if bench.quick else 4_000
     through = ("pair", ALIAS, "7", count)
 
     def added(*options):
         return [bench.calls(*through, *options, preloaded=True)
-                for _ in range(5 if bench.quick else 15)]
+                for _ in range(5 if bench.quick else 41)]  # where it is loaded changes what it costs
 
     # The library's system calls by themselves, made by the program: what is left is user space.
     extra, options = steps_of_a_steered_connect(bench)
