@@ -368,6 +368,7 @@ static int turn(struct loop *loop)
         error = start_due(loop, now_ns);
     if (error)
         return error;
+    bell_announce(loop->segment);
     planned_ns = next_turn_ns(loop, now_ns);
     fill_polls(loop);
     now_ns = clock_boot_ns();
@@ -376,7 +377,10 @@ static int turn(struct loop *loop)
     now_ns = clock_boot_ns();
     if (!error)
         error = wait(loop, 0);
-    return error ? error : handle(loop, planned_ns, now_ns);
+    if (!error)
+        error = handle(loop, planned_ns, now_ns);
+    bell_announce(loop->segment);
+    return error;
 }
 
 int health_run_ticking(struct contender *self, const char *secrets_path, const atomic_bool *stop,

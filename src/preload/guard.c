@@ -34,7 +34,6 @@ enum {
     QUIET_MS = 1000,    /* a socket without a byte for so long is idle */
     UNANSWERED_MS = 50, /* a request without an answer for so long is a hint */
     FEW_PLACES = 64,
-    WAKE_NEXT = 2, /* guards that each one wakes */
     READ_TRIES = 3,
 };
 
@@ -382,7 +381,7 @@ void guard_run(void)
         const struct segment *segment = shim_segment_in_force(CALLER_SOCKET);
         uint32_t bell_now, kick_now;
         uint64_t limit_ns;
-        int wake = 0;
+        bool heard = false;
 
         /* A newer segment may have room for more endpoints; the few bytes of the old list stay. */
         if (segment && (!round.leave || round.leave->limit < segment->endpoint_slots))
@@ -397,21 +396,19 @@ void guard_run(void)
         if (segment == before && bell_now != bell) {
             /* Before the word is passed on: a few who hear it are enough to fill a vacant post. */
             background_look(segment, CALLER_RESOLVER, clock_boot_ns());
-            wake = WAKE_NEXT;
+            heard = true;
         }
         /* Few sockets are done with before those who are woken could take the processor away. */
-        if (wake && track_places() > FEW_PLACES) {
-            bell_wake(segment, wake);
-            wake = 0;
-        }
+        if (heard && track_places() > FEW_PLACES)
+            bell_announce(segment);
         if (kick_now != kick || bell_now != bell)
             quiet_ticks = 0;
         before = segment;
         bell = bell_now;
         kick = kick_now;
         limit_ns = round_once(&round, segment, &quiet_ticks);
-        if (wake)
-            bell_wake(segment, wake);
+        if (heard)
+            bell_announce(segment);
         if (limit_ns == 0 || limit_ns > TICK_MS * NS_PER_MS) {
             atomic_store_explicit(&asleep, true, memory_order_seq_cst);
             limit_ns = round_once(&round, segment, &quiet_ticks);

@@ -27,6 +27,8 @@ static void report_seen(const struct service_view *service, unsigned index, int 
         avoid_remember(service->endpoints[index].slot, now + service->settings.breaker.open_ns);
     /* When the handshake ended is not known, only when the program asked: a success is not slow. */
     service_report(service, index, error, error ? now - started_ns : 0, now);
+    if (error != 0)
+        guard_kick(); /* it announces what has come of that */
 }
 
 /* The settings of a tracked socket's endpoint; false: it is gone from them. */

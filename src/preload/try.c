@@ -68,6 +68,8 @@ static void record(struct journey *journey, unsigned index, int error, uint64_t 
     if (journey->ours && error == 0)
         avoid_forget(journey->service->endpoints[index].slot);
     service_report(journey->service, index, error, journey->now_ns - started_ns, journey->now_ns);
+    if (error != 0)
+        guard_kick(); /* it announces what has come of that */
 }
 
 /*

@@ -1,5 +1,7 @@
 #include "state/bell.h"
 
+#include <limits.h>
+
 #include "state/futex.h"
 
 static atomic_u32 *bell(const struct segment *segment)
@@ -18,12 +20,20 @@ void bell_ring(const struct segment *segment)
     if (!segment->writable)
         return;
     atomic_fetch_add_explicit(bell(segment), 1, memory_order_release);
-    bell_wake(segment, 1);
+    futex_wake(bell(segment), 1);
 }
 
-void bell_wake(const struct segment *segment, int n)
+void bell_announce(const struct segment *segment)
 {
-    futex_wake(bell(segment), n);
+    atomic_u32 *announced = &segment_live_head(segment)->bell_announced;
+    uint32_t rung = bell_count(segment);
+    uint32_t before = atomic_load_explicit(announced, memory_order_relaxed);
+
+    /* Relaxed: what a sleeper wakes up for is the bell's own word. */
+    if (segment->writable && before != rung &&
+        atomic_compare_exchange_strong_explicit(announced, &before, rung, memory_order_relaxed,
+                                                memory_order_relaxed))
+        futex_wake(bell(segment), INT_MAX);
 }
 
 const atomic_u32 *bell_word(const struct segment *segment)

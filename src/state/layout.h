@@ -234,7 +234,8 @@ struct live_head {
     SHARED64 atomic_u32 holder_thread; /* thread id of the holder, or that it died: robust.h */
     atomic_u32 bell;                   /* futex: guards sleep on it */
     atomic_u32 hint;                   /* futex word: hints given so far */
-    atomic_u32 spare_words[13];
+    atomic_u32 bell_announced;         /* the count of the bell that all sleepers were woken for */
+    atomic_u32 spare_words[12];
     struct contender_slot contenders[CONTENDERS_MAX];
 };
 

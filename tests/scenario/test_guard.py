@@ -180,6 +180,32 @@ def test_a_verdict_shuts_the_connections_of_all_processes(pair, preload, config_
     assert re.search(r"connection", shut["detail"])
 
 
+def test_a_stopped_program_keeps_the_verdict_from_nobody(pair, preload, config_of, start_holder,
+                                                         redisteer):
+    """Its guard is woken as others are, and does nothing with the news until it is resumed."""
+    east, _ = pair
+    config = config_of(pair, FAST)
+    holders = [start_holder(preload, config) for _ in range(16)]
+    assert {holder.server() for holder in holders} == {"east"}
+    wait_health(redisteer, config, east="healthy", west="healthy")
+    wait_checks(redisteer, config, "east", 40)  # nothing to see: the guards go to sleep
+    stopped = holders[2:14]  # the first two hold the lease and its deputy's post
+    with frozen(east):
+        for holder in stopped:
+            holder.program.send_signal(signal.SIGSTOP)
+        try:
+            for holder in holders:
+                if holder not in stopped:
+                    holder.shut()
+            assert all(holder.is_silent() for holder in stopped)
+        finally:
+            for holder in stopped:
+                holder.program.send_signal(signal.SIGCONT)
+        for holder in stopped:
+            holder.shut()
+        assert {holder.server() for holder in holders} == {"west"}
+
+
 def test_connections_stay_where_the_file_says_so(pair, preload, config_of, start_holder, redisteer):
     east, _ = pair
     config = config_of(pair, FAST + "failover { close_connections = false }")

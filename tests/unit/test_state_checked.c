@@ -543,11 +543,11 @@ static void *sleep_until_it_rings(void *argument)
     while (bell_count(&segment) == seen)
         bell_wait(&segment, seen, 0);
     atomic_fetch_add(awake, 1);
-    bell_wake(&segment, 2);
+    bell_announce(&segment);
     return NULL;
 }
 
-START_TEST(one_ring_reaches_all_who_pass_it_on)
+START_TEST(one_ring_reaches_all_when_it_is_announced)
 {
     pthread_t sleepers[40];
     atomic_u32 awake = 0;
@@ -603,7 +603,7 @@ int main(void)
         nothing_is_shut_where_the_settings_or_the_operator_forbid_it,
         verdict_that_has_run_out_shuts_nothing,
         bell_rings_when_another_endpoint_comes_back_from_the_dead,
-        one_ring_reaches_all_who_pass_it_on,
+        one_ring_reaches_all_when_it_is_announced,
         wait_for_the_bell_ends_with_its_time_or_when_it_has_rung_already,
     };
 
