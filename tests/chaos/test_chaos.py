@@ -31,7 +31,7 @@ RECORDER = lab.BUILD / "tests" / "chaos" / "recorder"
 SECONDS = float(os.environ.get("CHAOS_SECONDS", "12"))
 CALM = 1.5  # s without a fault, nor one to recover from, before and after
 
-# What a strategy takes besides its name. (A selector for `command` goes here.)
+# What a strategy takes besides its name.
 STRATEGIES = {
     "priority": "",
     "first": "",
@@ -40,6 +40,7 @@ STRATEGIES = {
     "weighted": "",
     "latency": "",
     "least-connections": "",
+    "command": 'selector = { "/usr/bin/shuf", "-e", east, west, south }',
 }
 
 # The same three servers as three services: whoever answers, the master, the replicas.
