@@ -178,6 +178,19 @@ static void record_for(struct loop *loop, const struct member *member, const str
     }
 }
 
+/* What the operator may not know: where the file asks for no role, writes may go to a replica. */
+static void record_role(const struct loop *loop, const struct member *member, enum role_wanted role)
+{
+    struct member *first = &loop->targets.members[member->first];
+    bool is_active_replica;
+
+    checked_role(&loop->service, member->index, role);
+    is_active_replica = checked_is_active_replica(&loop->service, member->index);
+    if (is_active_replica && !first->warned && !member->is_to_be_replica)
+        checked_warn_of_replica(&loop->service, member->index);
+    first->warned = is_active_replica;
+}
+
 static void record(struct loop *loop, struct target *target, const struct check *check,
                    enum role_wanted role, uint64_t now_ns)
 {
@@ -198,7 +211,7 @@ static void record(struct loop *loop, struct target *target, const struct check 
         if (complain && !loop->lost)
             checked_complain(&loop->service, member->index, check->cause);
         if (role != ROLE_ANY && !loop->lost)
-            checked_role(&loop->service, member->index, role);
+            record_role(loop, member, role);
         if (member->list.count == 1 && !member->gate)
             settled = settled && is_healthy(member);
         else

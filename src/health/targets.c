@@ -288,6 +288,7 @@ static int add_checks(struct building *building, const struct service_view *serv
         .index = index,
         .first = building->targets->member_count,
         .gate = gate,
+        .is_to_be_replica = endpoint->health.role == ROLE_REPLICA,
         .list = list,
         .live = service->endpoint_live[index],
     };

@@ -30,6 +30,8 @@ struct member {
     uint32_t next;    /* index of the next member + 1, 0 = end */
     uint32_t first;   /* index of the first neighbour */
     bool gate;        /* of failback.probe, else of health.probe */
+    bool is_to_be_replica;
+    bool warned; /* in the first neighbour: it is active, though a replica, and that was said */
     struct checklist list;
     struct target *target;
     const struct endpoint_live *live;

@@ -88,20 +88,32 @@ static uint64_t number_of(const struct checks *checks, const struct check *check
     return checks->oldest + behind;
 }
 
-bool checks_owe(struct checks *checks, const struct check *check, unsigned answers)
+static bool owe(struct checks *checks, uint64_t to, unsigned answers, uint64_t patience_ns)
 {
-    struct owed *owed = &checks->owed[(checks->owed_first + checks->owed_count) % ANSWERS_OWED];
-
     if (checks->owed_count == ANSWERS_OWED)
         return false;
-    owed->answers = (uint8_t)answers;
-    owed->answered = 0;
-    owed->to = check ? number_of(checks, check) : OWED_TO_AUTH;
-    owed->patience_ns =
-        check ? check->started_ns + PATIENCE * (check->deadline_ns - check->started_ns)
-              : UINT64_MAX; /* a check follows */
+    checks->owed[(checks->owed_first + checks->owed_count) % ANSWERS_OWED] =
+        (struct owed){.to = to, .answers = (uint8_t)answers, .patience_ns = patience_ns};
     checks->owed_count++;
     return true;
+}
+
+bool checks_owe(struct checks *checks, const struct check *check, unsigned answers)
+{
+    if (!check)
+        return owe(checks, OWED_TO_AUTH, answers, UINT64_MAX); /* a check follows */
+    return owe(checks, number_of(checks, check), answers,
+               check->started_ns + PATIENCE * (check->deadline_ns - check->started_ns));
+}
+
+bool checks_owe_aside(struct checks *checks)
+{
+    return owe(checks, OWED_TO_ASIDE, 1, UINT64_MAX); /* the next check will tell */
+}
+
+bool checks_aside_is_next(const struct checks *checks)
+{
+    return checks->owed_count > 0 && checks->owed[checks->owed_first].to == OWED_TO_ASIDE;
 }
 
 bool checks_answered(struct checks *checks, struct answered *out)
@@ -111,13 +123,15 @@ bool checks_answered(struct checks *checks, struct answered *out)
 
     if (checks->owed_count == 0)
         return false;
-    *out = (struct answered){.index = owed->answered++, .auth = to == OWED_TO_AUTH};
+    *out = (struct answered){.index = owed->answered++,
+                             .auth = to == OWED_TO_AUTH,
+                             .aside = to == OWED_TO_ASIDE};
     out->last = owed->answered >= owed->answers;
     if (out->last) {
         checks->owed_first = (checks->owed_first + 1) % ANSWERS_OWED;
         checks->owed_count--;
     }
-    if (!out->auth && to >= checks->oldest && !numbered(checks, to)->finished)
+    if (to < OWED_TO_ASIDE && to >= checks->oldest && !numbered(checks, to)->finished)
         out->check = numbered(checks, to);
     return true;
 }

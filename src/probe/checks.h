@@ -24,8 +24,10 @@ struct check {
     struct probe_result result;
 };
 
-/* What an answer is for: the number of a check (which may be over by now), or AUTH. */
-#define OWED_TO_AUTH UINT64_MAX
+/* What an answer is for: the number of a check (which may be over by now), AUTH, or a question
+ * beside the checks. */
+#define OWED_TO_AUTH  UINT64_MAX
+#define OWED_TO_ASIDE (UINT64_MAX - 1)
 
 struct owed {
     uint64_t to;
@@ -55,11 +57,15 @@ void check_finish(struct check *check, enum probe_outcome outcome, enum check_ca
 
 /* `check` NULL: AUTH. It gets 1..3 answers. False: no room, so much has not been answered. */
 bool checks_owe(struct checks *checks, const struct check *check, unsigned answers);
+/* The same of one answer to a question that no check asks, and whether that is the next due. */
+bool checks_owe_aside(struct checks *checks);
+bool checks_aside_is_next(const struct checks *checks);
 
 /* Whose an answer is, its number from 0 on, and whether it is the last one. */
 struct answered {
-    struct check *check; /* NULL: AUTH's, or of a check that is over */
+    struct check *check; /* NULL: AUTH's, an aside's, or of a check that is over */
     bool auth;
+    bool aside;
     unsigned index;
     bool last;
 };

@@ -9,8 +9,8 @@
 #include "probe/reader.h"
 #include "probe/stream.h"
 
-/* AUTH, and a question of each of PROBES_IN_FLIGHT checks. */
-enum { CONNECTION_OUT = (1 + PROBES_IN_FLIGHT) * COMMAND_MAX };
+/* AUTH, a question of each of PROBES_IN_FLIGHT checks, and one beside them. */
+enum { CONNECTION_OUT = (2 + PROBES_IN_FLIGHT) * COMMAND_MAX };
 
 struct connection {
     int fd;                   /* -1: none */

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "policy/outcome.h"
 #include "probe/answer.h"
 #include "probe/auth.h"
@@ -17,6 +18,9 @@
 /* Reads per probe_handle(): more than all answers need, and no server can hold the loop up. */
 enum { READS_MAX = 16 };
 
+/* How often it is asked for its role where no check wants to know. */
+#define ROLE_EVERY_NS (5 * NS_PER_S)
+
 struct probe {
     struct probe_target target;
     const struct kind *kind;
@@ -28,7 +32,10 @@ struct probe {
     /* of the connection: */
     enum check_cause auth; /* CHECK_FINE, CHECK_WRONGPASS, CHECK_NOPERM */
     enum check_cause
-        refusal; /* what AUTH was answered, should the server hang up; or CHECK_CLOSED */
+        refusal;            /* what AUTH was answered, should the server hang up; or CHECK_CLOSED */
+    uint64_t role_asked_ns; /* beside the checks, last */
+    enum role_wanted role;  /* what it is; ROLE_ANY: not known */
+    bool role_is_secret;    /* it will not say, or hangs up on who asks */
     struct connection connection;
 };
 
@@ -103,6 +110,7 @@ static void end_connection(struct probe *probe)
     checks_forget_owed(&probe->checks);
     probe->auth = CHECK_FINE;
     probe->refusal = CHECK_CLOSED;
+    probe->role = ROLE_ANY;
 }
 
 /* ---- checks that a worker makes ---- */
@@ -195,6 +203,34 @@ static bool ask_to_enter(struct probe *probe)
     return sent;
 }
 
+/*
+ * Is it a replica? Whoever sends writes there wants to be told, whatever its checks are. Before a
+ * check, which tells whether there are answers at all.
+ */
+static bool ask_role_aside(struct probe *probe)
+{
+    const struct question question = {.target = &probe->target};
+    char text[COMMAND_MAX];
+
+    if (probe->role_is_secret || probe->kind == &kind_role || probe->auth != CHECK_FINE ||
+        probe->now_ns < probe->role_asked_ns + ROLE_EVERY_NS)
+        return true;
+    probe->role_asked_ns = probe->now_ns;
+    return checks_owe_aside(&probe->checks) &&
+           connection_queue(&probe->connection, text, kind_role.request(text, &question));
+}
+
+/* False: it has passed over the question, and this is the answer to the next. */
+static bool learn_role(struct probe *probe, const struct reply *reply)
+{
+    enum check_cause cause = reply->type == REPLY_ERROR ? answer_cause(reply->text) : CHECK_FINE;
+
+    probe->role = role_of(reply);
+    probe->role_is_secret =
+        probe->role == ROLE_ANY && cause != CHECK_LOADING && cause != CHECK_NOAUTH;
+    return probe->role != ROLE_ANY || reply->type == REPLY_ERROR;
+}
+
 static bool send_check(struct probe *probe, struct check *check)
 {
     struct question question = {.target = &probe->target, .token = check->token};
@@ -203,7 +239,7 @@ static bool send_check(struct probe *probe, struct check *check)
 
     check->sent_ns = probe->now_ns;
     check->found = CHECK_FINE;
-    return checks_owe(&probe->checks, check, probe->kind->answers) &&
+    return ask_role_aside(probe) && checks_owe(&probe->checks, check, probe->kind->answers) &&
            connection_queue(&probe->connection, text, length);
 }
 
@@ -220,6 +256,7 @@ static void greet(struct probe *probe)
     }
     if (probe->target.password[0])
         ask_to_enter(probe);
+    probe->role_asked_ns = probe->now_ns; /* not of one that has answered nothing yet */
     for (uint64_t i = 0; (check = checks_next(&probe->checks, &i)); i++)
         send_check(probe, check);
     connection_flush(&probe->connection);
@@ -326,6 +363,8 @@ static void judge(struct probe *probe, struct check *check, const struct reply *
         check->found = cause;
     if (!answered->last)
         return;
+    if (probe->kind != &kind_role)
+        check->role = probe->role;
     if (check->found == CHECK_FINE)
         check_finish(check, PROBE_PASSED, probe->auth, 0, probe->now_ns);
     else if (probe->kind->alive_is_enough && answer_is_alive(check->found))
@@ -343,6 +382,12 @@ static bool take_reply(struct probe *probe, const struct reply *reply)
         return true;
     if (!checks_answered(&probe->checks, &answered))
         return false;
+    if (answered.aside) {
+        if (learn_role(probe, reply))
+            return true;
+        if (!checks_answered(&probe->checks, &answered))
+            return false;
+    }
     if (answered.auth) {
         enum check_cause cause = auth_answer(reply);
 
@@ -357,6 +402,8 @@ static bool take_reply(struct probe *probe, const struct reply *reply)
 /* `error`: of connection_receive(). */
 static void connection_ended(struct probe *probe, int error)
 {
+    if (checks_aside_is_next(&probe->checks))
+        probe->role_is_secret = true; /* a proxy that does not know the command, perhaps */
     if (error == -EPROTO && probe->connection.trouble != CHECK_FINE)
         move_to_new_connection(probe, probe->connection.trouble, 0);
     else if (error == -EPIPE || probe->refusal != CHECK_CLOSED)

@@ -194,6 +194,28 @@ void checked_role(const struct service_view *service, uint32_t index, enum role_
         store_relaxed(&service->endpoint_live[index]->role, role);
 }
 
+bool checked_is_active_replica(const struct service_view *service, uint32_t index)
+{
+    struct active active = active_unpack(load_relaxed(&service->live->active));
+
+    return index < service->count && service->endpoints[index].slot == active.slot &&
+           load_relaxed(&service->endpoint_live[index]->role) == ROLE_REPLICA;
+}
+
+void checked_warn_of_replica(const struct service_view *service, uint32_t index)
+{
+    struct event event = {.type = EVENT_CHECK};
+
+    if (!may_write(service, index))
+        return;
+    text_copy(event.service, sizeof(event.service), service->settings.name);
+    bank_slot_name(service->segment, service->endpoints[index].slot, event.endpoint);
+    text_copy(event.reason, sizeof(event.reason), "replica");
+    text_copy(event.detail, sizeof(event.detail),
+              "the active endpoint is a replica: it takes no writes");
+    event_write(service->segment, &event);
+}
+
 void checked_complain(const struct service_view *service, uint32_t index, enum check_cause cause)
 {
     struct event event = {.type = EVENT_CHECK};

@@ -37,6 +37,9 @@ void checked_void(const struct service_view *service, uint32_t index, enum check
 
 /* What ROLE said. */
 void checked_role(const struct service_view *service, uint32_t index, enum role_wanted role);
+/* New connections go to it, and it said that it is a replica; and an event that says so. */
+bool checked_is_active_replica(const struct service_view *service, uint32_t index);
+void checked_warn_of_replica(const struct service_view *service, uint32_t index);
 
 /*
  * An endpoint whose password or rights are wrong is alive, and its operator should know: an event.

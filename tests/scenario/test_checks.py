@@ -1,5 +1,6 @@
 """Checks and expressions of checks, in the library's thread and in `redisteer monitor`."""
 
+import re
 import signal
 
 import pytest
@@ -38,6 +39,11 @@ def prober(request, start_monitor, start_holder, preload):  # noqa: F811
 
 def last_error(redisteer, config, name):
     return endpoint(redisteer, config, name)["last_error"]
+
+
+def count(server, command, what="calls"):
+    found = re.search(rf"cmdstat_{command}:(?:.*,)?{what}=(\d+)", server.command("INFO", "commandstats"))
+    return int(found[1]) if found else 0
 
 
 def write(config_of, pair, probe, more="", **options):  # noqa: F811
@@ -93,6 +99,39 @@ def test_the_role_that_the_service_needs(pair, config_of, prober, redisteer):  #
     assert endpoint(redisteer, config, "east")["role"] == "replica"
     east.command("REPLICAOF", "NO", "ONE")
     wait_health(redisteer, config, east="healthy", west="healthy")
+
+
+def test_an_active_replica_is_told_though_no_role_is_asked_for(pair, config_of, prober,  # noqa: F811
+                                                               redisteer):
+    """It answers PING, so it is healthy, and stays active; its operator hears of it, once."""
+    east, west = pair
+    config = write(config_of, pair, "ping")
+    prober(config)
+    wait_health(redisteer, config, east="healthy", west="healthy")
+    lab.wait_for(lambda: endpoint(redisteer, config, "east")["role"] == "master", "its role")
+    east.command("REPLICAOF", west.host, west.port)
+    event = wait_event(redisteer, config, "check", "the warning", endpoint="east")
+    assert (event["reason"], event["detail"]) == (
+        "replica", "the active endpoint is a replica: it takes no writes")
+    assert endpoint(redisteer, config, "east")["role"] == "replica"
+    assert endpoint(redisteer, config, "east")["health"] == "healthy"
+    asked = count(east, "role")
+    lab.wait_for(lambda: count(east, "role") > asked, "its role to be asked for again")
+    assert count(east, "role") < count(east, "ping") / 10
+    assert len(lab.events(redisteer, config, "check")) == 1
+
+
+def test_who_may_not_ask_for_the_role_asks_once(pair, config_of, prober, redisteer):  # noqa: F811
+    east, _ = pair
+    east.command("ACL", "SETUSER", "default", "-role")
+    config = write(config_of, pair, "ping")
+    prober(config)
+    wait_health(redisteer, config, east="healthy", west="healthy")
+    wait_many = count(east, "ping") + 80  # twice as long as between two questions
+    lab.wait_for(lambda: count(east, "ping") >= wait_many, "many checks")
+    assert "cmdstat_role:calls=0" in east.command("INFO", "commandstats")
+    assert count(east, "role", "rejected_calls") == 1
+    assert endpoint(redisteer, config, "east")["role"] is None
 
 
 def test_a_replica_is_wanted(pair, config_of, prober, redisteer):  # noqa: F811
