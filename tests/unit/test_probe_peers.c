@@ -236,6 +236,64 @@ START_TEST(a_late_answer_belongs_to_no_later_check)
 }
 END_TEST
 
+/* A check ten seconds after the first: the role is asked for before it. */
+static struct probe_result second_check(struct scene *scene, const char *answer)
+{
+    static const char asked[] = "*1\r\n$4\r\nROLE\r\n";
+    uint64_t later = clock_boot_ns() + 10 * NS_PER_S;
+    struct probe_result result;
+
+    peer_says(&scene->peer, "+PONG\r\n");
+    expect_result(lab_check(scene->probe, &scene->peer, LONG_MS), PROBE_PASSED, CHECK_FINE);
+    peer_says(&scene->peer, "");
+    ck_assert(probe_start(scene->probe, later, later + LONG_MS * NS_PER_MS));
+    until_heard(scene, (size_t)2 * PING_BYTES + sizeof(asked) - 1);
+    ck_assert_ptr_nonnull(strstr(scene->peer.last, asked));
+    peer_says(&scene->peer, answer);
+    while (!probe_take(scene->probe, &result))
+        lab_turn(scene->probe, &scene->peer);
+    ck_assert_uint_eq(scene->peer.accepted, 1);
+    return result;
+}
+
+START_TEST(the_role_is_asked_for_beside_the_checks)
+{
+    struct scene scene = scene_of(PROBE_PING, "");
+    struct probe_result result =
+        second_check(&scene,
+                     "*5\r\n$5\r\nslave\r\n$1\r\na\r\n:1\r\n$9\r\nconnected\r\n:0\r\n+PONG\r\n");
+
+    expect_result(result, PROBE_PASSED, CHECK_FINE);
+    ck_assert_int_eq(result.role, ROLE_REPLICA);
+}
+END_TEST
+
+START_TEST(who_does_not_tell_its_role_is_healthy_and_not_asked_again)
+{
+    static const char *const answers[] = {
+        "-ERR unknown command 'ROLE'\r\n+PONG\r\n",
+        "-NOPERM no permissions to run the 'role' command\r\n+PONG\r\n",
+        "+PONG\r\n", /* it passes over what it does not know */
+    };
+
+    for (size_t i = 0; i < COUNT_OF(answers); i++) {
+        struct scene scene = scene_of(PROBE_PING, "");
+        uint64_t later = clock_boot_ns() + 20 * NS_PER_S;
+        struct probe_result result = second_check(&scene, answers[i]);
+        size_t heard = strlen(scene.peer.last);
+
+        expect_result(result, PROBE_PASSED, CHECK_FINE);
+        ck_assert_int_eq(result.role, ROLE_ANY);
+        peer_says(&scene.peer, "+PONG\r\n");
+        ck_assert(probe_start(scene.probe, later, later + LONG_MS * NS_PER_MS));
+        while (!probe_take(scene.probe, &result))
+            lab_turn(scene.probe, &scene.peer);
+        expect_result(result, PROBE_PASSED, CHECK_FINE);
+        ck_assert_str_eq(scene.peer.last + heard, "*1\r\n$4\r\nPING\r\n");
+    }
+}
+END_TEST
+
 START_TEST(a_silent_connection_is_given_up_after_three_deadlines)
 {
     struct scene scene = scene_of(PROBE_PING, "");
@@ -438,6 +496,8 @@ int main(void)
         a_full_server_is_named_even_when_it_answers_only_auth,
         checks_under_way_together_are_answered_in_order,
         a_late_answer_belongs_to_no_later_check,
+        the_role_is_asked_for_beside_the_checks,
+        who_does_not_tell_its_role_is_healthy_and_not_asked_again,
         a_silent_connection_is_given_up_after_three_deadlines,
         no_more_than_so_many_are_in_flight,
         void_checks_are_no_verdict,
