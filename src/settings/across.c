@@ -135,6 +135,32 @@ static void compare_monitor(const struct settings *settings, struct complaints *
     }
 }
 
+static bool same_source(const struct discover *a, const struct discover *b)
+{
+    return a->sentinel_count && b->sentinel_count && text_equal(a->master_name, b->master_name) &&
+           text_equal(a->sentinels[0].host, b->sentinels[0].host) &&
+           a->sentinels[0].port == b->sentinels[0].port;
+}
+
+/* What Sentinels name they will name for both services. */
+static void compare_discovery(const struct settings *settings, struct complaints *complaints)
+{
+    for (size_t i = 1; i < settings->service_count; i++) {
+        const struct service *service = &settings->services[i];
+        for (size_t j = 0; service->resolve != RESOLVE_VIRTUAL && j < i; j++) {
+            const struct service *other = &settings->services[j];
+            if (other->resolve == RESOLVE_VIRTUAL ||
+                !same_source(&service->discover, &other->discover))
+                continue;
+            complain(complaints, service->discover.line, service->discover.master_name,
+                     "service %s follows the same master as service %s (line %u), so all but one "
+                     "of them must say resolve = virtual",
+                     service->name, other->name, other->discover.line);
+            break;
+        }
+    }
+}
+
 int compare_services(const struct settings *settings, struct complaints *complaints)
 {
     size_t matches = 0, endpoints = 0;
@@ -158,6 +184,7 @@ int compare_services(const struct settings *settings, struct complaints *complai
         }
     }
     each_equal(spots, endpoints, complaints, compare_endpoints);
+    compare_discovery(settings, complaints);
     if (settings->monitor == MONITOR_THREAD)
         compare_monitor(settings, complaints);
     free(spots);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "settings/merge.h"
 #include "settings/resolve.h"
 #include "settings/secret.h"
 #include "state/bank.h"
@@ -14,11 +15,14 @@ struct draft {
     struct publication publication;
     struct publish_endpoint *endpoints;
     struct match_settings *matches;
-    struct lookup *lookups; /* one per endpoint, same order */
+    struct lookup *lookups; /* one per endpoint, same order; then one per Sentinel */
     struct secret *secrets; /* the same */
     struct secret *check_secrets;
+    struct secret *sentinel_secrets;     /* one per service */
+    struct discover_settings *discovers; /* the same */
+    struct publish_endpoint *found;      /* ENDPOINTS_MAX per service that discovers some */
     struct tls_settings *tls;
-    size_t endpoint_count, match_count, tls_count;
+    size_t endpoint_count, sentinel_count, match_count, tls_count;
 };
 
 static void draft_match(struct match_settings *out, const struct match_entry *entry)
@@ -127,20 +131,44 @@ static void draft_front(struct bank *front, const struct settings *settings,
     memcpy(front->skip, settings->skip, sizeof(front->skip));
 }
 
+/* What discovery needs; the look-ups of Sentinels stand behind those of endpoints. */
+static int draft_discovery(struct draft *draft, const struct settings *settings)
+{
+    size_t services = 0;
+
+    for (size_t i = 0; i < settings->service_count; i++) {
+        const struct discover *discover = &settings->services[i].discover;
+
+        services += discover->sentinel_count > 0;
+        for (size_t j = 0; j < discover->sentinel_count; j++) {
+            struct lookup *lookup =
+                &draft->lookups[draft->endpoint_count + draft->sentinel_count++];
+            lookup->host = discover->sentinels[j].host;
+            lookup->port = discover->sentinels[j].port;
+        }
+    }
+    draft->sentinel_secrets =
+        calloc(settings->service_count + 1, sizeof(*draft->sentinel_secrets));
+    draft->discovers = calloc(settings->service_count + 1, sizeof(*draft->discovers));
+    draft->found = calloc(services * ENDPOINTS_MAX + 1, sizeof(*draft->found));
+    return draft->sentinel_secrets && draft->discovers && draft->found ? 0 : -ENOMEM;
+}
+
 static int draft_all(struct draft *draft, const struct settings *settings,
                      const struct place *place)
 {
-    size_t endpoints = 0, matches = 0;
+    size_t endpoints = 0, matches = 0, sentinels = 0;
 
     for (size_t i = 0; i < settings->service_count; i++) {
         endpoints += settings->services[i].endpoint_count;
         matches += settings->services[i].match_count;
+        sentinels += settings->services[i].discover.sentinel_count;
     }
     draft->publication.services =
         calloc(settings->service_count + 1, sizeof(struct publish_service));
     draft->endpoints = calloc(endpoints + 1, sizeof(*draft->endpoints));
     draft->matches = calloc(matches + 1, sizeof(*draft->matches));
-    draft->lookups = calloc(endpoints + 1, sizeof(*draft->lookups));
+    draft->lookups = calloc(endpoints + sentinels + 1, sizeof(*draft->lookups));
     draft->secrets = calloc(endpoints + 1, sizeof(*draft->secrets));
     draft->check_secrets = calloc(settings->check_count + 1, sizeof(*draft->check_secrets));
     draft->tls = calloc(endpoints + settings->check_count + 1, sizeof(*draft->tls));
@@ -161,7 +189,7 @@ static int draft_all(struct draft *draft, const struct settings *settings,
                       settings->zone);
     draft->publication.tls = draft->tls;
     draft->publication.tls_count = (uint32_t)draft->tls_count;
-    return 0;
+    return draft_discovery(draft, settings);
 }
 
 static void draft_free(struct draft *draft)
@@ -179,6 +207,33 @@ static void draft_free(struct draft *draft)
         explicit_bzero(draft->check_secrets,
                        draft->publication.check_count * sizeof(*draft->check_secrets));
     free(draft->check_secrets);
+    if (draft->sentinel_secrets)
+        explicit_bzero(draft->sentinel_secrets,
+                       draft->publication.service_count * sizeof(*draft->sentinel_secrets));
+    free(draft->sentinel_secrets);
+    free(draft->discovers);
+    free(draft->found);
+}
+
+/* Those for Sentinels, and for the servers they name. */
+static void add_sentinel_secrets(struct draft *draft, const struct settings *settings,
+                                 void (*say)(const char *line))
+{
+    char why[SECRET_WHY], line[NAME_TEXT + SECRET_WHY + 64];
+
+    for (size_t i = 0; i < settings->service_count; i++) {
+        const struct service *service = &settings->services[i];
+        struct secret *secret = &draft->sentinel_secrets[i];
+
+        if (secret_of(service->discover.username, NULL, service->discover.password_file, secret,
+                      why) != 0) {
+            snprintf(line, sizeof(line), "discover of service %s: %s; Sentinels are asked without",
+                     service->name, why);
+            say(line);
+        }
+        draft->publication.services[i].username = secret->username;
+        draft->publication.services[i].password = secret->password;
+    }
 }
 
 /* A password that cannot be read must not keep connections from being steered. */
@@ -288,7 +343,7 @@ static void resolve_all(struct draft *draft, const struct place *place, uint64_t
     const char *why = NULL;
     bool attached = false;
 
-    resolve(draft->lookups, draft->endpoint_count, patience_ns);
+    resolve(draft->lookups, draft->endpoint_count + draft->sentinel_count, patience_ns);
     for (uint32_t i = 0, at = 0; i < draft->publication.service_count; i++) {
         struct publish_service *service = &draft->publication.services[i];
         for (uint32_t j = 0; j < service->endpoint_count; j++, at++) {
@@ -306,6 +361,65 @@ static void resolve_all(struct draft *draft, const struct place *place, uint64_t
         segment_detach(&segment);
 }
 
+static void report_sentinel(const struct service *service, const struct lookup *lookup,
+                            void (*say)(const char *line))
+{
+    char line[ADDRESS_HOST_TEXT + NAME_TEXT + 160];
+
+    snprintf(line, sizeof(line), "discover of service %s: %s does not resolve (%s); it is not asked",
+             service->name, lookup->host, gai_strerror(lookup->error));
+    say(line);
+}
+
+/* What is known of its servers already. */
+static bool known_servers(const struct segment *segment, const struct service *service,
+                          uint64_t identity, struct found *out)
+{
+    struct service_settings found;
+    struct bank_view view;
+
+    if (!bank_open(segment, &view))
+        return false;
+    for (uint32_t i = 0; bank_service(&view, i, &found); i++) {
+        const struct service_live *live = segment_service(segment, found.slot);
+
+        if (live && text_equal(found.name, service->name))
+            return discovery_read(&live->discovery, identity, out);
+    }
+    return false;
+}
+
+static void discover_all(struct draft *draft, const struct settings *settings,
+                         const struct place *place, void (*say)(const char *line))
+{
+    const struct lookup *lookups = &draft->lookups[draft->endpoint_count];
+    struct publish_endpoint *room = draft->found;
+    struct segment segment = {0};
+    const char *why;
+    bool attached = draft->sentinel_count > 0 && segment_attach(&segment, place, &why) == 0;
+
+    for (size_t i = 0; i < settings->service_count; i++) {
+        const struct service *service = &settings->services[i];
+        struct publish_service *out = &draft->publication.services[i];
+        struct found found = {0};
+
+        if (service->discover.sentinel_count == 0)
+            continue;
+        out->discover = &draft->discovers[i];
+        merge_describe(service, lookups, out->discover);
+        for (size_t j = 0; j < service->discover.sentinel_count; j++)
+            if (lookups[j].error)
+                report_sentinel(service, &lookups[j], say);
+        if (attached)
+            known_servers(&segment, service, out->discover->identity, &found);
+        merge_found(out, &found, room);
+        lookups += service->discover.sentinel_count;
+        room += ENDPOINTS_MAX;
+    }
+    if (attached)
+        segment_detach(&segment);
+}
+
 int settings_publish(const struct settings *settings, const struct place *place,
                      uint64_t patience_ns, enum publish_result *result,
                      void (*say)(const char *line))
@@ -316,7 +430,9 @@ int settings_publish(const struct settings *settings, const struct place *place,
 
     if (!error) {
         add_secrets(&draft, settings, say);
+        add_sentinel_secrets(&draft, settings, say);
         resolve_all(&draft, place, patience_ns, say);
+        discover_all(&draft, settings, place, say);
         error = publish(place, &draft.publication, result, &why);
     }
     if (error)

@@ -27,7 +27,7 @@
 #define SEGMENT_MAGIC "rdsteer"
 
 enum {
-    SEGMENT_ABI = 4, /* raised by any change to this file or to policy/rules.h, breaker.h */
+    SEGMENT_ABI = 5, /* raised by any change to this file or to policy/rules.h, breaker.h */
     SEGMENT_ALIGN = 64 * 1024,
     SEGMENT_HEAD_SIZE = 4096,
     SEGMENT_MAX_SIZE = 256 * 1024 * 1024,
@@ -44,6 +44,7 @@ enum {
     CHECK_TEXT = 768,
     CHECK_WORDS_MAX = 32,
     EXPECT_TEXT = 128,
+    MASTER_TEXT = 128,
     NO_SLOT = 0xffff,
 };
 
@@ -91,6 +92,7 @@ struct bank {
     uint32_t needs_program;               /* 1: some of it is beyond a program's thread */
     uint32_t check_count, checks_at;
     uint32_t tls_count, tls_at;
+    uint32_t discover_count, discovers_at;
     char path[PATH_TEXT]; /* of the configuration file, absolute */
     char instance[INSTANCE_TEXT];
     char zone[NAME_TEXT];
@@ -112,6 +114,8 @@ struct service_settings {
     uint32_t endpoint_count;
     uint32_t first_match;
     uint32_t match_count;
+    uint32_t discover; /* index + 1 of how its endpoints are found, 0 = as the file says */
+    uint32_t spare;
     uint8_t strategy;
     uint8_t resolve;
     uint8_t mode;
@@ -187,6 +191,28 @@ struct endpoint_label {
     char source[16];                              /* "file" */
 };
 
+/* An address that Sentinels name, and where it really is for this host. */
+struct nat_entry {
+    char host[ADDRESS_HOST_TEXT]; /* as Sentinels say it */
+    struct address to;            /* with the port */
+    uint32_t port;                /* as Sentinels say it */
+    uint32_t spare;
+};
+
+/* A discover block. */
+struct discover_settings {
+    char master_name[MASTER_TEXT];
+    char hosts[SENTINELS_MAX][ADDRESS_HOST_TEXT]; /* as configured */
+    struct address sentinels[SENTINELS_MAX];      /* resolved when published; port 0 = not */
+    struct nat_entry nat[NAT_MAX];
+    SHARED64 uint64_t refresh_ns;
+    SHARED64 uint64_t identity; /* what was found for another one is not for this one */
+    uint32_t count;             /* of sentinels */
+    uint32_t quorum;            /* never 0 */
+    uint32_t nat_count;
+    uint32_t secret; /* what its entry in the file of secrets must carry; 0 = it has none */
+};
+
 /* One entry of `match`. Names are chained by hash in the name table. */
 struct match_settings {
     char host[ADDRESS_HOST_TEXT]; /* lower case, no trailing dot; an IP literal as written */
@@ -238,6 +264,28 @@ struct live_head {
     struct contender_slot contenders[CONTENDERS_MAX];
 };
 
+/* What one Sentinel has said; by the holder of the lease alone. */
+struct source_live {
+    SHARED64 atomic_u64 answered_ms; /* CLOCK_REALTIME; 0 = never */
+    SHARED64 atomic_u64 next_ms;     /* CLOCK_REALTIME */
+    SHARED64 atomic_u64 failed;      /* {enum check_cause:16, CLOCK_REALTIME ms:48} */
+    SHARED64 atomic_u64 troubled;    /* 1: no answer since then */
+    SHARED64 atomic_u64 master[3];   /* struct address; port 0 = it has named none */
+    SHARED64 atomic_u64 spare;
+};
+
+/* What is known of a service's servers; see discovery.h. */
+struct discovery_live {
+    SHARED64 atomic_u64 lock;      /* odd: being written */
+    SHARED64 atomic_u64 identity;  /* of the discover block that it was found for */
+    SHARED64 atomic_u64 count;     /* of servers */
+    SHARED64 atomic_u64 agreed_ms; /* CLOCK_REALTIME when a quorum was last heard */
+    SHARED64 atomic_u64 master[3]; /* that a quorum agrees on; port 0 = none yet */
+    SHARED64 atomic_u64 spare;
+    SHARED64 atomic_u64 servers[ENDPOINTS_MAX][3];
+    struct source_live sources[SENTINELS_MAX];
+};
+
 struct service_live {
     SHARED64 atomic_u64 active; /* slot of the active endpoint, epoch: see live.h. CAS only */
     SHARED64 atomic_u64 switches;
@@ -251,6 +299,7 @@ struct service_live {
     SHARED64 atomic_u64 turns;      /* connections so far */
     SHARED64 atomic_u64 challenger; /* who has been faster, and since when: see live.h */
     SHARED64 atomic_u64 spare[6];
+    struct discovery_live discovery;
 };
 
 /* See history.c. */
@@ -286,7 +335,8 @@ struct endpoint_live {
     SHARED64 atomic_u64 rank;        /* by the selector program, 1 = first; 0 = not named */
     SHARED64 atomic_u64 next_connect_ns; /* connect.rate: see pace.h */
     SHARED64 atomic_u64 recovered_ns;    /* CLOCK_BOOTTIME when it was last well again */
-    SHARED64 atomic_u64 check_spare[6];
+    SHARED64 atomic_u64 standing;        /* as a master: see standing.h */
+    SHARED64 atomic_u64 check_spare[5];
     struct check_record checks[64];
 };
 
@@ -317,7 +367,10 @@ _Static_assert(sizeof(struct endpoint_label) % 8 == 0, "copied by words");
 _Static_assert(sizeof(struct match_settings) % 8 == 0, "copied by words");
 _Static_assert(sizeof(struct ip_entry) % 8 == 0, "copied by words");
 _Static_assert(sizeof(struct bank) % 8 == 0, "copied by words");
-_Static_assert(sizeof(struct service_live) == 128, "two cache lines");
+_Static_assert(sizeof(struct discovery_live) == 960, "same in every process");
+_Static_assert(sizeof(struct service_live) == 128 + 960, "seventeen cache lines");
+_Static_assert(sizeof(struct discover_settings) % 8 == 0, "copied by words");
+_Static_assert(sizeof(struct address) == 24, "three words");
 _Static_assert(sizeof(struct endpoint_live) == 64 + 64 + sizeof(struct breaker) + 128 + 1024,
                "lanes");
 _Static_assert(sizeof(struct event_slot) == 368, "same in every process");

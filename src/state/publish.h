@@ -30,6 +30,9 @@ struct publish_service {
     struct publish_endpoint *endpoints;
     uint32_t match_count;
     struct match_settings *matches; /* host, address, port, any_port and is_name are read */
+    struct discover_settings *discover; /* NULL: none; `secret` is filled in */
+    const char *username;               /* with it: for the file of secrets; NULL or "" = none */
+    const char *password;
 };
 
 struct publish_check {

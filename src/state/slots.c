@@ -392,6 +392,7 @@ static void carry_service(const struct publish_service *service, const struct ol
     held.generation = 1; /* as slots_number() has it */
     store_relaxed(&to->held, held_pack(held));
     store_relaxed(&to->mode, load_relaxed(&from->mode));
+    shared_read(&to->discovery, &from->discovery, sizeof(to->discovery));
     if (last_switch_read(from, &last)) {
         last.from = moved_slot(last.from, service, old);
         last.to = moved_slot(last.to, service, old);
