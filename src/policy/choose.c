@@ -62,6 +62,8 @@ static bool is_better(enum strategy strategy, const struct candidate *a, const s
         return a->held;
     if (a->same_zone != b->same_zone)
         return a->same_zone;
+    if (a->tier != b->tier)
+        return a->tier < b->tier;
     switch (strategy) {
     case STRATEGY_PRIORITY:
         return a->weight_milli > b->weight_milli;
@@ -160,7 +162,24 @@ const char *candidate_why_not(const struct candidate candidates[], unsigned coun
     return NULL;
 }
 
-/* The operator's own, else those of the same zone, else all. */
+/* Those of the best tier. */
+static uint32_t best_tier(const struct candidate candidates[], unsigned count, uint32_t set)
+{
+    uint32_t best = 0;
+    unsigned tier = UINT8_MAX + 1;
+
+    for (unsigned i = 0; i < count; i++) {
+        if (!(set & 1u << i) || candidates[i].tier > tier)
+            continue;
+        if (candidates[i].tier < tier)
+            best = 0;
+        tier = candidates[i].tier;
+        best |= 1u << i;
+    }
+    return best;
+}
+
+/* The operator's own, else the best tier of the same zone, else of all. */
 static uint32_t preferred(const struct candidate candidates[], unsigned count, uint32_t set)
 {
     uint32_t held = 0, near = 0;
@@ -175,7 +194,7 @@ static uint32_t preferred(const struct candidate candidates[], unsigned count, u
     near &= set;
     if (held)
         return held;
-    return near ? near : set;
+    return best_tier(candidates, count, near ? near : set);
 }
 
 /* No endpoint is left and none comes back: each connection goes where its turn says. */
@@ -247,7 +266,8 @@ int choose_faster(const struct candidate candidates[], unsigned count, int curre
         const struct candidate *one = &candidates[i];
 
         if (!(eligible & 1u << i) || in_grace(one, now_ns) || one->latency_us == 0 ||
-            (slow->same_zone && !one->same_zone))
+            (slow->same_zone && !one->same_zone) ||
+            (slow->same_zone == one->same_zone && slow->tier < one->tier))
             continue;
         if ((uint64_t)one->latency_us * 4 <= (uint64_t)slow->latency_us * 3 &&
             (uint64_t)one->latency_us + LEAST_US <= slow->latency_us &&

@@ -37,8 +37,9 @@ struct candidate {
     enum breaker_state breaker : 8; /* as breaker_state() gives it: half-open: a trial is due */
     enum admin admin : 8;
     bool same_zone;
-    bool gated; /* failback.probe does not hold: no failback to it, unless it is held */
-    bool held;  /* the operator has switched to it: before all others while it is well */
+    uint8_t tier; /* SRV's order of priorities: 0 is the best; of all others too */
+    bool gated;   /* failback.probe does not hold: no failback to it, unless it is held */
+    bool held;    /* the operator has switched to it: before all others while it is well */
 };
 
 /* Why an endpoint gets no ordinary connection, for status and explain; NULL when it is eligible. */
@@ -69,31 +70,30 @@ struct choice {
 };
 
 /*
- * The one that the operator holds, then same zone first, then by the strategy: the highest weight
- * (priority), file order (first), the best rank (command), or nothing (latency); ties keep
- * `current`, then the faster one (latency), then file order. A better endpoint replaces an eligible
- * `current` only by failback: rules allow it and it is not gated (of a held one they need not, and
- * it may be), and its grace is over.
- * `current` is an index or -1; one past the end is an endpoint that was removed. Without an
- * eligible `current`, those in grace are chosen only when there is no other. `trial`: the best
- * half-open endpoint that would, once closed, take over from the choice by failback (or the best
- * half-open one when nothing is eligible); never one in grace while something is eligible.
- * Spreading strategies: spread.h, among those of the same zone first; no endpoint is `current`
- * then.
+ * The one that the operator holds, then same zone first, then the best tier, then by the strategy:
+ * the highest weight (priority), file order (first), the best rank (command), or nothing (latency);
+ * ties keep `current`, then the faster one (latency), then file order. A better endpoint replaces
+ * an eligible `current` only by failback: rules allow it and it is not gated (of a held one they
+ * need not, and it may be), and its grace is over. `current` is an index or -1; one past the end is
+ * an endpoint that was removed. Without an eligible `current`, those in grace are chosen only when
+ * there is no other. `trial`: the best half-open endpoint that would, once closed, take over from
+ * the choice by failback (or the best half-open one when nothing is eligible); never one in grace
+ * while something is eligible. Spreading strategies: spread.h, among those of the same zone and the
+ * best tier first; no endpoint is `current` then.
  */
 struct choice choose(const struct choice_rules *rules, const struct candidate candidates[],
                      unsigned count, int current, uint64_t now_ns);
 
 /*
  * No other endpoint is preferred to `index`, whatever their states, as long as the operator holds
- * none: by zone, and weight or file order. False for strategies that also go by what changes.
+ * none: by zone, tier, and weight or file order. False for strategies that also go by what changes.
  */
 bool choose_unrivalled(enum strategy strategy, const struct candidate candidates[], unsigned count,
                        unsigned index);
 
 /*
- * latency: who is 25 % and 2 ms faster than `current`, and eligible, in no lesser zone and out of
- * grace; the fastest of these, or -1. Who stays that for LATENCY_PROOF_NS is the challenger.
+ * latency: who is 25 % and 2 ms faster than `current`, and eligible, in no lesser zone or tier and
+ * out of grace; the fastest of these, or -1. Who stays that for LATENCY_PROOF_NS is the challenger.
  */
 int choose_faster(const struct candidate candidates[], unsigned count, int current,
                   uint64_t now_ns);

@@ -125,6 +125,12 @@ static void compare_monitor(const struct settings *settings, struct complaints *
             complain(
                 complaints, service->line, service->name,
                 "strategy = command needs `redisteer monitor`, which monitor = thread excludes");
+        if (service->discover.dns || service->discover.srv[0])
+            complain(complaints,
+                     service->discover.dns ? service->discover.dns_line
+                                           : service->discover.srv_line,
+                     service->name,
+                     "dns and srv need `redisteer monitor`, which monitor = thread excludes");
         for (size_t j = 0; j < service->endpoint_count; j++) {
             const struct endpoint *endpoint = &service->endpoints[j];
             if (gated || endpoint->tls.enabled || needs_program(settings, &endpoint->health.probe))

@@ -85,13 +85,25 @@ static void need_sentinels(const struct input *in)
                     "has no place without discover.sentinels");
 }
 
-/* What the grammar has, and this build has not. */
-static void unavailable(const struct input *in)
+static void by_dns(const struct input *in, struct discover *discover)
 {
-    if (value_of(in, "srv") && *value_of(in, "srv")->text)
-        value_unavailable(in, "srv");
-    if (value_bool(in, "dns", false))
+    const struct value *srv = value_of(in, "srv"), *dns = value_of(in, "dns");
+    struct host_port at;
+
+    discover->dns = value_bool(in, "dns", false);
+    discover->dns_line = discover->dns ? dns->line : 0;
+    if (discover->dns && !REDISTEER_DNS)
         value_unavailable(in, "dns");
+    if (!srv || !*srv->text)
+        return;
+    discover->srv_line = srv->line;
+    if (host_port_parse(srv->text, &at) != 0 || at.has_port || at.any_port ||
+        !strchr(at.host, '.') || strchr(at.host, ':') ||
+        address_parse_ip(at.host, &(struct address){0}) == 0)
+        value_wrong(in, "srv", srv, "must be a name such as _redis._tcp.example.com");
+    else if (!REDISTEER_DNS)
+        value_unavailable(in, "srv");
+    text_copy(discover->srv, sizeof(discover->srv), at.host);
 }
 
 int understand_discover(const struct reading *reading, const struct input *in,
@@ -110,7 +122,7 @@ int understand_discover(const struct reading *reading, const struct input *in,
         value_duration(in, "refresh", discover->refresh_ns, NS_PER_S, 24 * NS_PER_H);
     nat_map(in, discover);
     understand_password_file(in, path, sizeof(path));
-    unavailable(in);
+    by_dns(in, discover);
     if (value_count(in, "sentinels") == 0)
         need_sentinels(in);
     else if (!discover->master_name[0] && reading->outline->whole)

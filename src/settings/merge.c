@@ -13,6 +13,8 @@ void merge_describe(const struct service *service, const struct lookup *sentinel
     out->count = (uint32_t)discover->sentinel_count;
     out->quorum = discover->quorum ? discover->quorum : out->count / 2 + 1;
     out->refresh_ns = discover->refresh_ns;
+    text_copy(out->srv, sizeof(out->srv), discover->srv);
+    out->dns = discover->dns;
     for (uint32_t i = 0; i < out->count; i++) {
         text_copy(out->hosts[i], sizeof(out->hosts[i]), discover->sentinels[i].host);
         if (sentinels[i].count > 0)
@@ -50,29 +52,89 @@ static void name_of(const struct address *address, char out[static NAME_TEXT])
             *c = '-';
 }
 
-static void add(struct publish_service *service, const struct address *address)
+/* One more, or NULL: it is there already, or there is no room. */
+static struct publish_endpoint *add(struct publish_service *service, const struct address *address,
+                                    const struct publish_endpoint *like)
 {
-    struct publish_endpoint *endpoint = &service->endpoints[service->endpoint_count++];
+    struct publish_endpoint *endpoint = &service->endpoints[service->endpoint_count];
 
-    memset(endpoint, 0, sizeof(*endpoint));
-    endpoint->settings.weight_milli = 1000;
-    endpoint->settings.health = service->settings.health;
+    if (service->endpoint_count == ENDPOINTS_MAX ||
+        with_address(service->endpoints, service->endpoint_count, address))
+        return NULL;
+    service->endpoint_count++;
+    *endpoint = *like;
     endpoint->settings.address_count = 1;
+    memset(endpoint->settings.addresses, 0, sizeof(endpoint->settings.addresses));
+    memset(endpoint->label.ip_text, 0, sizeof(endpoint->label.ip_text));
+    memset(endpoint->label.name, 0, sizeof(endpoint->label.name));
     endpoint->settings.addresses[0] = *address;
-    endpoint->username = service->username;
-    endpoint->password = service->password;
     name_of(address, endpoint->label.name);
     address_format_ip(address, endpoint->label.ip_text[0]);
-    text_copy(endpoint->label.host, sizeof(endpoint->label.host), endpoint->label.ip_text[0]);
-    text_copy(endpoint->label.source, sizeof(endpoint->label.source), discovery_by_sentinel);
+    return endpoint;
 }
 
-void merge_found(struct publish_service *service, const struct found *found,
-                 struct publish_endpoint room[static ENDPOINTS_MAX])
+void merge_begin(struct publish_service *out, const struct service *service,
+                 const struct lookup *lookups, struct publish_endpoint room[static ENDPOINTS_MAX])
 {
-    memcpy(room, service->endpoints, service->endpoint_count * sizeof(*room));
-    service->endpoints = room;
-    for (uint32_t i = 0; i < found->count && service->endpoint_count < ENDPOINTS_MAX; i++)
-        if (!with_address(room, service->endpoint_count, &found->servers[i]))
-            add(service, &found->servers[i]);
+    const struct publish_endpoint *of_file = out->endpoints;
+    uint32_t count = out->endpoint_count;
+
+    out->endpoints = room;
+    out->endpoint_count = 0;
+    for (uint32_t i = 0; i < count && out->endpoint_count < ENDPOINTS_MAX; i++) {
+        struct publish_endpoint like = of_file[i];
+        struct address number;
+
+        if (!service->discover.dns || lookups[i].count == 0 ||
+            address_parse_ip(lookups[i].host, &number) == 0) {
+            room[out->endpoint_count++] = like;
+            continue;
+        }
+        memset(like.label.source, 0, sizeof(like.label.source));
+        text_copy(like.label.source, sizeof(like.label.source), discovery_by_dns);
+        for (size_t a = 0; a < lookups[i].count; a++)
+            add(out, &lookups[i].addresses[a], &like);
+    }
+}
+
+/* What nothing is said of. */
+static struct publish_endpoint plain(const struct publish_service *service, const char *source)
+{
+    struct publish_endpoint endpoint;
+
+    memset(&endpoint, 0, sizeof(endpoint)); /* its padding, too: settings are compared as bytes */
+    endpoint.settings.weight_milli = 1000;
+    endpoint.settings.health = service->settings.health;
+    endpoint.username = service->username;
+    endpoint.password = service->password;
+    text_copy(endpoint.label.source, sizeof(endpoint.label.source), source);
+    return endpoint;
+}
+
+void merge_offers(struct publish_service *service, const struct lookup *srv)
+{
+    struct publish_endpoint like = plain(service, discovery_by_srv);
+
+    for (size_t i = 0; srv->offers && i < srv->count; i++) {
+        const struct offer *offer = &srv->offers[i];
+
+        like.settings.weight_milli = offer->weight_milli;
+        like.settings.tier = offer->tier;
+        memset(like.label.host, 0, sizeof(like.label.host));
+        text_copy(like.label.host, sizeof(like.label.host), offer->host);
+        add(service, &srv->addresses[i], &like);
+    }
+}
+
+void merge_found(struct publish_service *service, const struct found *found)
+{
+    struct publish_endpoint like = plain(service, discovery_by_sentinel);
+
+    for (uint32_t i = 0; i < found->count; i++) {
+        struct publish_endpoint *endpoint = add(service, &found->servers[i], &like);
+
+        if (endpoint)
+            text_copy(endpoint->label.host, sizeof(endpoint->label.host),
+                      endpoint->label.ip_text[0]);
+    }
 }

@@ -1,6 +1,6 @@
 /*
- * merge: endpoints that Sentinels name, put beside those of the file. A server that the file has
- * already, by its address, stays the file's.
+ * merge: endpoints that names, SRV and Sentinels bring, put beside those of the file. A server that
+ * is there already, by its address, stays what it is.
  */
 #ifndef SETTINGS_MERGE_H
 #define SETTINGS_MERGE_H
@@ -13,10 +13,15 @@ void merge_describe(const struct service *service, const struct lookup *sentinel
                     struct discover_settings *out);
 
 /*
- * Moves the service's endpoints to `room` (ENDPOINTS_MAX) and adds those that were found. `health`,
- * user and password are those of the service.
+ * Moves the service's endpoints to `room` (ENDPOINTS_MAX), which the following need: with dns =
+ * true each address of a name is then an endpoint, with all that the file says of the name.
+ * `lookups`: one per endpoint.
  */
-void merge_found(struct publish_service *service, const struct found *found,
-                 struct publish_endpoint room[static ENDPOINTS_MAX]);
+void merge_begin(struct publish_service *out, const struct service *service,
+                 const struct lookup *lookups, struct publish_endpoint room[static ENDPOINTS_MAX]);
+
+/* Adds what SRV brings, and what Sentinels do; health, user and password are the service's. */
+void merge_offers(struct publish_service *service, const struct lookup *srv);
+void merge_found(struct publish_service *service, const struct found *found);
 
 #endif

@@ -186,8 +186,8 @@ static void print_nat_map(FILE *out, const struct discover *discover)
         const struct host_port *from = &discover->nat[i].from;
         bool v6 = strchr(from->host, ':') != NULL;
 
-        fprintf(out, "%s\"%s%s%s:%u=%s\"", i ? ", " : " ", v6 ? "[" : "", from->host,
-                v6 ? "]" : "", (unsigned)from->port, address_format(&discover->nat[i].to, to));
+        fprintf(out, "%s\"%s%s%s:%u=%s\"", i ? ", " : " ", v6 ? "[" : "", from->host, v6 ? "]" : "",
+                (unsigned)from->port, address_format(&discover->nat[i].to, to));
     }
 }
 
@@ -203,7 +203,8 @@ static void print_discover(FILE *out, const char *in, const struct discover *dis
     number(out, in, "quorum", discover->quorum);
     text(out, in, "username", discover->username);
     text(out, in, "password_file", discover->password_file);
-    fprintf(out, "%ssrv = \"\"\n%sdns = false\n", in, in);
+    text(out, in, "srv", discover->srv);
+    fprintf(out, "%sdns = %s\n", in, discover->dns ? "true" : "false");
     print_duration(out, in, "refresh", discover->refresh_ns);
     fprintf(out, "%snat_map = {", in);
     print_nat_map(out, discover);

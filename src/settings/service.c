@@ -207,7 +207,8 @@ int understand_service(struct reading *reading, const struct input *in, struct s
                  NAME_TEXT - 1);
     matches(reading, in, service);
     error = options(reading, in, service);
-    if (count == 0 && reading->outline->whole && !service->discover.sentinel_count)
+    if (count == 0 && reading->outline->whole && !service->discover.sentinel_count &&
+        !service->discover.srv_line)
         complain(reading->complaints, service->line, service->name, "the service has no endpoint");
     for (size_t i = 0; i < count && !error; i++) {
         struct input inner = {cfg_getnsec(in->block, "endpoint", (unsigned)i), in->complaints};

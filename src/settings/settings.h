@@ -63,7 +63,7 @@ struct nat_pair {
 };
 
 struct discover {
-    size_t sentinel_count; /* 0: nothing is discovered */
+    size_t sentinel_count; /* 0: none are asked */
     struct host_port sentinels[SENTINELS_MAX];
     char master_name[MASTER_TEXT];
     uint32_t quorum; /* 0 = more than half of them */
@@ -73,6 +73,9 @@ struct discover {
     size_t nat_count;
     struct nat_pair nat[NAT_MAX];
     unsigned line; /* of master_name */
+    char srv[ADDRESS_HOST_TEXT]; /* "" = none */
+    bool dns;
+    unsigned srv_line, dns_line;
 };
 
 /* A program and its arguments; words as state/words.h has them. */

@@ -244,6 +244,7 @@ bool bank_discover(const struct bank_view *view, uint32_t index, struct discover
         return false;
     copy_element(view, view->discovers_at, index, out, sizeof(*out));
     END_TEXT(out->master_name);
+    END_TEXT(out->srv);
     for (unsigned i = 0; i < SENTINELS_MAX; i++)
         END_TEXT(out->hosts[i]);
     for (unsigned i = 0; i < NAT_MAX; i++)

@@ -187,6 +187,7 @@ static void fill_endpoints(struct builder *builder, const struct publication *pu
         candidates[e] = (struct candidate){
             .weight_milli = service->endpoints[e].settings.weight_milli,
             .same_zone = service->endpoints[e].settings.same_zone != 0,
+            .tier = service->endpoints[e].settings.tier,
         };
     for (uint32_t e = 0; e < service->endpoint_count; e++) {
         const struct endpoint_settings *settings = &service->endpoints[e].settings;
@@ -239,6 +240,8 @@ static void fill_discover(struct builder *builder, const struct publish_service 
     if (!service->discover)
         return;
     discovers[builder->next_discover] = *service->discover;
+    if (service->discover->dns || service->discover->srv[0])
+        builder->bank->needs_program = 1;
     settings->discover = ++builder->next_discover;
 }
 

@@ -171,6 +171,7 @@ HOT static struct candidate candidate_of(const struct service_view *service, uin
         .breaker = breaker_state(&live->breaker, &service->settings.breaker, now_ns),
         .admin = admin_of(live),
         .same_zone = endpoint->same_zone != 0,
+        .tier = endpoint->tier,
         .gated = service->settings.failover.gate.count > 0 &&
                  !gate_holds(live, service->settings.failover.gate_lasts_ns, now_ns, NULL),
     };

@@ -10,6 +10,8 @@
 #include "state/live.h"
 
 const char discovery_by_sentinel[] = "sentinel";
+const char discovery_by_dns[] = "dns";
+const char discovery_by_srv[] = "srv";
 
 uint64_t discovery_identity(const struct discover_settings *settings)
 {

@@ -48,6 +48,7 @@ void discovery_source(const struct source_live *live, struct source *out);
 /* True when the settings in force have not all the servers that were found, or others. */
 bool discovery_differs(const struct segment *segment);
 
-extern const char discovery_by_sentinel[]; /* the source of an endpoint in its label */
+/* The source of an endpoint in its label. */
+extern const char discovery_by_sentinel[], discovery_by_dns[], discovery_by_srv[];
 
 #endif

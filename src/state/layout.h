@@ -45,6 +45,7 @@ enum {
     CHECK_WORDS_MAX = 32,
     EXPECT_TEXT = 128,
     MASTER_TEXT = 128,
+    NAMES_MAX = ENDPOINTS_MAX + 1, /* that a service asks for: its endpoints', and SRV */
     NO_SLOT = 0xffff,
 };
 
@@ -129,7 +130,8 @@ struct endpoint_brief {
     uint32_t weight_milli;
     uint8_t same_zone;
     uint8_t unrivalled; /* no other endpoint of the service is preferred to it: choose.h */
-    uint8_t spare[2];
+    uint8_t tier;
+    uint8_t spare;
     SHARED64 uint64_t
         health_lasts_ns; /* a verdict without a check for so long is none; 0: no checks */
 };
@@ -170,8 +172,9 @@ struct endpoint_settings {
     uint32_t generation;
     uint32_t weight_milli;
     uint8_t same_zone;
-    uint8_t unrivalled; /* filled in by publishing, as is what follows */
-    uint8_t spare[2];
+    uint8_t unrivalled; /* filled in by publishing, as is what follows the tier */
+    uint8_t tier;       /* see choose.h */
+    uint8_t spare;
     SHARED64 uint64_t health_lasts_ns;
     uint32_t address_count;
     uint32_t past_count;
@@ -211,6 +214,9 @@ struct discover_settings {
     uint32_t quorum;            /* never 0 */
     uint32_t nat_count;
     uint32_t secret; /* what its entry in the file of secrets must carry; 0 = it has none */
+    char srv[ADDRESS_HOST_TEXT]; /* "" = none */
+    uint32_t dns;                /* 1: each address of a name is an endpoint */
+    uint32_t spare;
 };
 
 /* One entry of `match`. Names are chained by hash in the name table. */
@@ -274,6 +280,15 @@ struct source_live {
     SHARED64 atomic_u64 spare;
 };
 
+/* What came of one name; by the monitor that holds the lease alone. */
+struct name_live {
+    SHARED64 atomic_u64 key;         /* of the name: name_key(); 0 = none */
+    SHARED64 atomic_u64 answered_ms; /* CLOCK_REALTIME; 0 = never */
+    SHARED64 atomic_u64 next_ms;     /* CLOCK_REALTIME */
+    SHARED64 atomic_u64 failed;      /* {enum dns_cause:16, CLOCK_REALTIME ms:48} */
+    SHARED64 atomic_u64 troubled;    /* 1: no answer since then */
+};
+
 /* What is known of a service's servers; see discovery.h. */
 struct discovery_live {
     SHARED64 atomic_u64 lock;      /* odd: being written */
@@ -284,6 +299,8 @@ struct discovery_live {
     SHARED64 atomic_u64 spare;
     SHARED64 atomic_u64 servers[ENDPOINTS_MAX][3];
     struct source_live sources[SENTINELS_MAX];
+    struct name_live names[NAMES_MAX];
+    SHARED64 atomic_u64 names_spare[3];
 };
 
 struct service_live {
@@ -367,8 +384,8 @@ _Static_assert(sizeof(struct endpoint_label) % 8 == 0, "copied by words");
 _Static_assert(sizeof(struct match_settings) % 8 == 0, "copied by words");
 _Static_assert(sizeof(struct ip_entry) % 8 == 0, "copied by words");
 _Static_assert(sizeof(struct bank) % 8 == 0, "copied by words");
-_Static_assert(sizeof(struct discovery_live) == 960, "same in every process");
-_Static_assert(sizeof(struct service_live) == 128 + 960, "seventeen cache lines");
+_Static_assert(sizeof(struct discovery_live) == 960 + 704, "same in every process");
+_Static_assert(sizeof(struct service_live) == 128 + 1664, "28 cache lines");
 _Static_assert(sizeof(struct discover_settings) % 8 == 0, "copied by words");
 _Static_assert(sizeof(struct address) == 24, "three words");
 _Static_assert(sizeof(struct endpoint_live) == 64 + 64 + sizeof(struct breaker) + 128 + 1024,
