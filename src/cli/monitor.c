@@ -20,6 +20,7 @@
 #include "cli/selectors.h"
 #include "cli/users.h"
 #include "heavy/heavy.h"
+#include "state/discovery.h"
 #include "state/events.h"
 #include "state/lease.h"
 
@@ -44,7 +45,8 @@ struct watcher {
     struct password_files passwords;
     struct selectors selectors;
     unsigned turns;
-    bool attends; /* ends when nobody uses the segment any more */
+    uint64_t servers_ns; /* not published again for new servers before */
+    bool attends;        /* ends when nobody uses the segment any more */
     struct users users;
     unsigned unused; /* looks in a row that found nobody */
     struct prober prober;
@@ -118,6 +120,18 @@ static void reload(struct watcher *monitor)
     settings_free(settings);
 }
 
+/* Sentinels name other servers than were published. Tried now and then: it may be in vain. */
+static bool servers_have_changed(struct watcher *monitor)
+{
+    uint64_t now_ns = clock_boot_ns();
+
+    if (!monitor->segment.live || now_ns < monitor->servers_ns ||
+        !discovery_differs(&monitor->segment))
+        return false;
+    monitor->servers_ns = now_ns + NS_PER_S;
+    return true;
+}
+
 /* Read once it has stayed the same for a turn. A file that is missing changes nothing. */
 static void watch_file(struct watcher *monitor)
 {
@@ -128,7 +142,7 @@ static void watch_file(struct watcher *monitor)
         return;
     settled = file_stamp_equal(&now, &monitor->seen);
     monitor->seen = now;
-    if ((settled && !file_stamp_equal(&now, &monitor->tried)) ||
+    if ((settled && !file_stamp_equal(&now, &monitor->tried)) || servers_have_changed(monitor) ||
         (monitor->turns++ % LOOK_TURNS == 0 && password_files_changed(&monitor->passwords)))
         reload(monitor);
 }

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "health/census.h"
+#include "health/follow.h"
 #include "health/health.h"
 #include "health/targets.h"
 #include "state/checked.h"
@@ -19,6 +20,7 @@ struct loop {
     struct contender *self;
     const struct segment *segment;
     struct targets targets;
+    struct follow follow;
     uint64_t look_ns; /* between two looks at the hints */
     uint64_t beat_ns; /* when the next is due; so are the following */
     uint64_t second_ns;
@@ -27,7 +29,8 @@ struct loop {
     uint32_t hints; /* seen so far */
     uint32_t random;
     uint32_t poll_count;
-    bool lost; /* somebody else has the lease */
+    uint32_t target_polls; /* of those; behind them are the Sentinels' */
+    bool lost;             /* somebody else has the lease */
     void (*tick)(void *context);
     void *context;
     struct service_view service; /* large: one for all uses */
@@ -67,6 +70,15 @@ static void pick_look(struct loop *loop)
         loop->look_ns = HINT_LOOK_MAX_NS;
 }
 
+/* A thread does nothing where only the program is to check. */
+static bool is_left_to_program(const struct loop *loop)
+{
+    struct bank_view view;
+
+    return loop->self->class == LEASE_THREAD && bank_open(loop->segment, &view) &&
+           bank_monitor(&view) == MONITOR_PROCESS;
+}
+
 static int follow_settings(struct loop *loop, bool look_at_secrets, uint64_t now_ns)
 {
     struct bank_view view;
@@ -75,6 +87,8 @@ static int follow_settings(struct loop *loop, bool look_at_secrets, uint64_t now
     if (!targets_outdated(&loop->targets, look_at_secrets))
         return 0;
     error = targets_build(&loop->targets, now_ns);
+    if (!error && !is_left_to_program(loop))
+        error = follow_build(&loop->follow, now_ns);
     if (error)
         return error == -EAGAIN ? 0 : error; /* the next turn tries again */
     pick_look(loop);
@@ -282,6 +296,7 @@ static uint64_t next_turn_ns(const struct loop *loop, uint64_t now_ns)
     uint64_t at_ns = now_ns + loop->look_ns;
 
     sooner(&at_ns, loop->beat_ns);
+    sooner(&at_ns, follow_due_ns(&loop->follow));
     for (uint32_t i = 0; i < loop->service_count; i++)
         sooner(&at_ns, loop->decide_ns[i]);
     for (uint32_t i = 0; i < loop->targets.count; i++) {
@@ -311,6 +326,9 @@ static void fill_polls(struct loop *loop)
             (struct pollfd){.fd = fd, .events = probe_events(target->probe)};
         target->polled = loop->poll_count;
     }
+    loop->target_polls = loop->poll_count;
+    loop->poll_count += follow_polls(&loop->follow, &loop->targets.polls[loop->poll_count],
+                                     loop->targets.limit - loop->poll_count);
 }
 
 /* 0 or -errno: then nobody knows what has come, and nothing may be judged. */
@@ -359,6 +377,20 @@ static int handle(struct loop *loop, uint64_t planned_ns, uint64_t now_ns)
     return error;
 }
 
+/* What Sentinels say, and what follows from it. */
+static void handle_sentinels(struct loop *loop, uint64_t planned_ns, uint64_t now_ns)
+{
+    struct follow *follow = &loop->follow;
+
+    follow_run(follow, &loop->targets.polls[loop->target_polls],
+               now_ns > planned_ns ? now_ns - planned_ns : 0, now_ns);
+    if (follow->new_servers) /* to be published by who is called by the tick */
+        loop->second_ns = now_ns;
+    if (follow->new_master)
+        memset(loop->decide_ns, 0, sizeof(loop->decide_ns));
+    follow->new_servers = follow->new_master = false;
+}
+
 static int turn(struct loop *loop)
 {
     uint64_t planned_ns, now_ns = clock_boot_ns();
@@ -376,7 +408,10 @@ static int turn(struct loop *loop)
     now_ns = clock_boot_ns();
     if (!error)
         error = wait(loop, 0);
-    return error ? error : handle(loop, planned_ns, now_ns);
+    if (error)
+        return error;
+    handle_sentinels(loop, planned_ns, now_ns);
+    return loop->lost ? 0 : handle(loop, planned_ns, now_ns);
 }
 
 int health_run_ticking(struct contender *self, const char *secrets_path, const atomic_bool *stop,
@@ -392,9 +427,11 @@ int health_run_ticking(struct contender *self, const char *secrets_path, const a
     };
     int error = targets_open(&loop.targets, loop.segment, secrets_path, self->class);
 
+    follow_open(&loop.follow, loop.segment, secrets_path);
     while (!error && !loop.lost && lease_held(self) && !segment_superseded(loop.segment) &&
            !atomic_load_explicit(stop, memory_order_relaxed))
         error = turn(&loop);
+    follow_close(&loop.follow);
     targets_close(&loop.targets);
     return error;
 }

@@ -160,6 +160,10 @@ const char *check_cause_text(enum check_cause cause)
         return "lag: too far behind, or unavailable";
     case CHECK_LAG_SCHEMA:
         return "lag: the cluster calls the question malformed";
+    case CHECK_NO_SUCH_MASTER:
+        return "it knows no master of that name";
+    case CHECK_SENTINEL_NAMES:
+        return "it names servers by host names, not addresses";
     case CHECK_CAUSES:
         break;
     }

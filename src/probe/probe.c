@@ -55,24 +55,6 @@ void probe_init(struct probe *probe, const struct probe_target *target)
     connection_init(&probe->connection);
 }
 
-static enum check_cause cause_of(int error)
-{
-    switch (outcome_of(error)) {
-    case OUTCOME_REFUSED:
-        return CHECK_REFUSED;
-    case OUTCOME_TIMEOUT:
-        return CHECK_TIMEOUT;
-    case OUTCOME_RESET:
-        return CHECK_RESET;
-    case OUTCOME_UNREACHABLE:
-        return CHECK_UNREACHABLE;
-    case OUTCOME_OK:
-    case OUTCOME_LOCAL:
-        break;
-    }
-    return CHECK_FINE;
-}
-
 bool probe_can(const struct probe_target *target)
 {
     if (target->kind >= PROBE_HTTP)
@@ -242,7 +224,7 @@ static void connection_answered(struct probe *probe, int error)
         if (error == -EPROTO)
             fail_for(probe, check, trouble);
         else
-            fail(probe, check, cause_of(-error), -error);
+            fail(probe, check, answer_cause_of(-error), -error);
     }
 }
 
@@ -362,7 +344,7 @@ static void connection_ended(struct probe *probe, int error)
     else if (error == -EPIPE || probe->refusal != CHECK_CLOSED)
         move_to_new_connection(probe, probe->refusal, 0);
     else
-        move_to_new_connection(probe, cause_of(-error), -error);
+        move_to_new_connection(probe, answer_cause_of(-error), -error);
 }
 
 /* The replies that are complete. False: the connection is gone. */

@@ -46,7 +46,7 @@ static void name_of(const struct address *address, char out[static NAME_TEXT])
     char ip[ADDRESS_IP_TEXT];
 
     address_format_ip(address, ip);
-    text_format(out, NAME_TEXT, "%.40s-%u", ip, (unsigned)address->port);
+    text_format(out, NAME_TEXT, "%s-%u", ip, (unsigned)address->port);
     for (char *c = out; *c; c++)
         if (*c == ':' || *c == '%')
             *c = '-';
