@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "cli/names.h"
 #include "health/follow.h"
 
 /* All of them at once; enough for a quorum ends it. A program may be waiting for us. */
@@ -164,8 +165,11 @@ int context_publish(const struct context *context, const struct settings *settin
                     uint64_t patience_ns, enum publish_result *result)
 {
     enum publish_result with_servers;
+    int error;
+
+    names_begin();
     /* settings_publish() says in words what went wrong. */
-    int error = settings_publish(settings, &context->place, patience_ns, result, say_line);
+    error = settings_publish(settings, &context->place, patience_ns, result, say_line);
 
     if (!error && ask_sentinels(context, settings)) {
         error = settings_publish(settings, &context->place, patience_ns, &with_servers, say_line);

@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "cli/context.h"
 #include "cli/journal.h"
+#include "cli/names.h"
 #include "cli/password_files.h"
 #include "cli/prober.h"
 #include "cli/selectors.h"
@@ -44,6 +45,7 @@ struct watcher {
     struct file_stamp seen;  /* a moment ago: a file that is being written is left alone */
     struct password_files passwords;
     struct selectors selectors;
+    struct names names;
     unsigned turns;
     uint64_t servers_ns; /* not published again for new servers before */
     bool attends;        /* ends when nobody uses the segment any more */
@@ -58,11 +60,13 @@ static int publish_settings(struct watcher *monitor, const struct settings *sett
 {
     enum publish_result result;
 
+    names_share(&monitor->names);
     monitor->tried = settings->stamp;
     monitor->seen = settings->stamp;
     journal_set(&monitor->journal, settings);
     password_files_set(&monitor->passwords, settings);
     selectors_set(&monitor->selectors, settings);
+    names_set(&monitor->names, settings);
     if (context_published(&monitor->context, &settings->stamp))
         return STATUS_DONE;
     return context_publish(&monitor->context, settings, PATIENCE_NS, &result);
@@ -116,6 +120,7 @@ static void reload(struct watcher *monitor)
     journal_set(&monitor->journal, settings);
     password_files_set(&monitor->passwords, settings);
     selectors_set(&monitor->selectors, settings);
+    names_set(&monitor->names, settings);
     context_publish(&monitor->context, settings, PATIENCE_NS, &result);
     settings_free(settings);
 }
@@ -230,6 +235,8 @@ static int run(struct watcher *monitor, int ready)
             journal_follow(&monitor->journal, &monitor->segment);
         report_prober(monitor);
         selectors_turn(&monitor->selectors, &monitor->segment, prober_holds(&monitor->prober));
+        if (names_turn(&monitor->names, &monitor->segment, prober_holds(&monitor->prober)))
+            reload(monitor);
         tell_ready(monitor, &ready);
         if (signal_number == SIGTERM || signal_number == SIGINT || !is_needed(monitor, turns))
             break;
@@ -241,6 +248,7 @@ static int run(struct watcher *monitor, int ready)
     }
     prober_stop(&monitor->prober);
     selectors_stop(&monitor->selectors);
+    names_stop(&monitor->names);
     if (monitor->segment.live)
         journal_follow(&monitor->journal, &monitor->segment);
     return status;

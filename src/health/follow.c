@@ -497,6 +497,8 @@ static int want_all(struct follow *follow, const struct bank_view *view, int sec
         if (!bank_discover(view, service.discover - 1, &settings) ||
             !segment_service(follow->segment, service.slot))
             return -EAGAIN;
+        if (settings.count == 0) /* names alone */
+            continue;
         memset(&secret, 0, sizeof(secret));
         if (secrets >= 0 && settings.secret)
             secrets_read(secrets, ENDPOINT_SLOTS_MAX + CHECKS_MAX + i, settings.secret, &secret);

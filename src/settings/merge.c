@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/text.h"
 
 void merge_describe(const struct service *service, const struct lookup *sentinels,
@@ -40,36 +41,46 @@ static struct publish_endpoint *with_address(struct publish_endpoint *endpoints,
     return NULL;
 }
 
-/* "10.0.0.1-6379", and of IPv6 the colons too as hyphens: a name that people can type. */
-static void name_of(const struct address *address, char out[static NAME_TEXT])
-{
-    char ip[ADDRESS_IP_TEXT];
+enum { NAME_CUT = NAME_TEXT - 10 };
 
-    address_format_ip(address, ip);
-    text_format(out, NAME_TEXT, "%s-%u", ip, (unsigned)address->port);
+/* "10.0.0.1-6379", "redis-1.example.com-6379": a name that people can type. */
+static void name_of(const char *host, uint16_t port, char out[static NAME_TEXT])
+{
+    char whole[ADDRESS_HOST_TEXT + 8];
+    size_t length = text_format(whole, sizeof(whole), "%s-%u", host, (unsigned)port);
+
+    /* Where there is no room for all, what tells it from others stands at the end. */
+    if (!text_copy(out, NAME_TEXT, whole))
+        text_format(out + NAME_CUT, NAME_TEXT - NAME_CUT, "-%08x",
+                    (unsigned)hash_bytes(whole, length));
     for (char *c = out; *c; c++)
         if (*c == ':' || *c == '%')
             *c = '-';
 }
 
-/* One more, or NULL: it is there already, or there is no room. */
-static struct publish_endpoint *add(struct publish_service *service, const struct address *address,
-                                    const struct publish_endpoint *like)
+/* One more of `like`, or NULL: it is there already, or there is no room. */
+static struct publish_endpoint *add(struct publish_service *service,
+                                    const struct publish_endpoint *like,
+                                    const struct address *addresses, size_t count)
 {
     struct publish_endpoint *endpoint = &service->endpoints[service->endpoint_count];
 
-    if (service->endpoint_count == ENDPOINTS_MAX ||
-        with_address(service->endpoints, service->endpoint_count, address))
+    if (service->endpoint_count == ENDPOINTS_MAX)
         return NULL;
+    for (size_t i = 0; i < count; i++)
+        if (with_address(service->endpoints, service->endpoint_count, &addresses[i]))
+            return NULL;
     service->endpoint_count++;
     *endpoint = *like;
-    endpoint->settings.address_count = 1;
+    endpoint->settings.address_count = (uint32_t)count;
     memset(endpoint->settings.addresses, 0, sizeof(endpoint->settings.addresses));
     memset(endpoint->label.ip_text, 0, sizeof(endpoint->label.ip_text));
     memset(endpoint->label.name, 0, sizeof(endpoint->label.name));
-    endpoint->settings.addresses[0] = *address;
-    name_of(address, endpoint->label.name);
-    address_format_ip(address, endpoint->label.ip_text[0]);
+    for (size_t i = 0; i < count; i++) {
+        endpoint->settings.addresses[i] = addresses[i];
+        address_format_ip(&addresses[i], endpoint->label.ip_text[i]);
+    }
+    name_of(endpoint->label.ip_text[0], addresses[0].port, endpoint->label.name);
     return endpoint;
 }
 
@@ -93,7 +104,7 @@ void merge_begin(struct publish_service *out, const struct service *service,
         memset(like.label.source, 0, sizeof(like.label.source));
         text_copy(like.label.source, sizeof(like.label.source), discovery_by_dns);
         for (size_t a = 0; a < lookups[i].count; a++)
-            add(out, &lookups[i].addresses[a], &like);
+            add(out, &like, &lookups[i].addresses[a], 1);
     }
 }
 
@@ -117,12 +128,16 @@ void merge_offers(struct publish_service *service, const struct lookup *srv)
 
     for (size_t i = 0; srv->offers && i < srv->count; i++) {
         const struct offer *offer = &srv->offers[i];
+        struct publish_endpoint *endpoint;
 
         like.settings.weight_milli = offer->weight_milli;
         like.settings.tier = offer->tier;
-        memset(like.label.host, 0, sizeof(like.label.host));
-        text_copy(like.label.host, sizeof(like.label.host), offer->host);
-        add(service, &srv->addresses[i], &like);
+        endpoint = add(service, &like, offer->addresses, offer->count);
+        if (!endpoint)
+            continue;
+        text_copy(endpoint->label.host, sizeof(endpoint->label.host), offer->host);
+        memset(endpoint->label.name, 0, sizeof(endpoint->label.name));
+        name_of(offer->host, offer->addresses[0].port, endpoint->label.name);
     }
 }
 
@@ -131,7 +146,7 @@ void merge_found(struct publish_service *service, const struct found *found)
     struct publish_endpoint like = plain(service, discovery_by_sentinel);
 
     for (uint32_t i = 0; i < found->count; i++) {
-        struct publish_endpoint *endpoint = add(service, &found->servers[i], &like);
+        struct publish_endpoint *endpoint = add(service, &like, &found->servers[i], 1);
 
         if (endpoint)
             text_copy(endpoint->label.host, sizeof(endpoint->label.host),

@@ -448,7 +448,9 @@ static void gather_offers(const struct bank_view *view, const struct service *se
             text_copy(offer->host, sizeof(offer->host), label.host);
             offer->weight_milli = endpoint.weight_milli;
             offer->tier = endpoint.tier;
-            lookup->addresses[lookup->count++] = endpoint.addresses[0];
+            offer->count = endpoint.address_count;
+            memcpy(offer->addresses, endpoint.addresses, sizeof(offer->addresses));
+            lookup->count += endpoint.address_count > 0;
         }
     }
 }

@@ -59,6 +59,7 @@ static void look_up(struct lookup *lookup, uint64_t patience_ns)
     if (address_parse_ip(lookup->host, &lookup->addresses[0]) == 0) {
         lookup->addresses[0].port = lookup->port;
         lookup->count = 1;
+        lookup->error = 0;
         return;
     }
     if (name_driver && name_driver->ask(lookup, patience_ns))

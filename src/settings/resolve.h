@@ -12,18 +12,20 @@ struct offer {
     char host[ADDRESS_HOST_TEXT];
     uint32_t weight_milli; /* the heaviest of a tier has 1000 */
     uint8_t tier;          /* by priority: 0 is the best */
+    size_t count;          /* never 0 */
+    struct address addresses[ADDRESSES_MAX];
 };
 
 struct lookup {
     const char *host; /* a name, or an IP literal */
     uint16_t port;    /* given to each address; of SRV, which brings its own, 0 */
     bool srv;
-    bool known;      /* answered before: it is not looked up */
-    int error;       /* EAI_*; 0 = found */
-    const char *why; /* static text that says more than `error`, or NULL */
-    size_t count;    /* without repetition, in the order of their bytes (SRV: the best first) */
-    struct address addresses[ENDPOINTS_MAX];
-    struct offer *offers; /* SRV: of each address; else NULL. For free() */
+    bool known;                              /* answered before: it is not looked up */
+    int error;                               /* EAI_*; 0 = found */
+    const char *why;                         /* static text that says more than `error`, or NULL */
+    size_t count;                            /* of addresses; SRV: of offers */
+    struct address addresses[ENDPOINTS_MAX]; /* without repetition, in the order of their bytes */
+    struct offer *offers; /* SRV: the best first, ENDPOINTS_MAX at most; else NULL. For free() */
 };
 
 /* Why it failed, for people. */

@@ -102,6 +102,29 @@ void discovery_source(const struct source_live *live, struct source *out)
     read_address(live->master, &out->master);
 }
 
+uint64_t name_key(const char *name)
+{
+    return hash_bytes(name, strlen(name)) | 1;
+}
+
+bool discovery_name(const struct discovery_live *live, const char *name, struct name_found *out)
+{
+    uint64_t key = name_key(name);
+
+    for (unsigned i = 0; i < NAMES_MAX; i++) {
+        const struct name_live *from = &live->names[i];
+
+        if (load_relaxed(&from->key) != key)
+            continue;
+        out->answered_ms = load_relaxed(&from->answered_ms);
+        out->next_ms = load_relaxed(&from->next_ms);
+        out->cause = last_error_unpack(load_relaxed(&from->failed), &out->failed_ms);
+        out->troubled = load_relaxed(&from->troubled) != 0;
+        return true;
+    }
+    return false;
+}
+
 /* ---- compared with the settings ---- */
 
 static bool has_address(const struct found *found, const struct address *address)

@@ -48,6 +48,16 @@ void discovery_source(const struct source_live *live, struct source *out);
 /* True when the settings in force have not all the servers that were found, or others. */
 bool discovery_differs(const struct segment *segment);
 
+/* What came of a name that the monitor asks name servers for. Times as above. */
+struct name_found {
+    uint64_t answered_ms, next_ms, failed_ms;
+    int cause; /* enum dns_cause of the last failure */
+    bool troubled;
+};
+uint64_t name_key(const char *name);
+/* False: it was not asked for yet. */
+bool discovery_name(const struct discovery_live *live, const char *name, struct name_found *out);
+
 /* The source of an endpoint in its label. */
 extern const char discovery_by_sentinel[], discovery_by_dns[], discovery_by_srv[];
 
