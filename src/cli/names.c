@@ -229,8 +229,8 @@ static bool same_hosts(const struct dns_answer *a, const struct dns_answer *b)
     return true;
 }
 
-/* When it is asked again. */
-static void plan(struct name *name, uint64_t now_ns)
+/* When it is asked again, from start to start. */
+static void plan(struct name *name)
 {
     uint64_t pause_ns = name->refresh_ns;
 
@@ -238,30 +238,26 @@ static void plan(struct name *name, uint64_t now_ns)
         pause_ns = name->answer.ttl_s * NS_PER_S;
     if (name->pause_ns < pause_ns)
         pause_ns = name->pause_ns;
-    name->due_ns = now_ns + (pause_ns > PAUSE_NS ? pause_ns : PAUSE_NS);
+    name->due_ns = name->asked_ns + (pause_ns > PAUSE_NS ? pause_ns : PAUSE_NS);
     name->pause_ns = name->pause_ns < name->refresh_ns / 2 ? 2 * name->pause_ns : name->refresh_ns;
 }
 
 static bool take_good(struct name *name, const struct dns_answer *answer,
                       const struct segment *segment)
 {
-    bool changed;
+    struct dns_answer now = *answer;
+    bool changed = true;
 
     if (name->known) {
-        struct dns_answer kept = *answer;
-
-        dns_keep_known(&kept, &name->answer);
-        changed = !same_hosts(&kept, &name->answer);
-        name->answer = kept;
-    } else {
-        changed = true;
-        name->answer = *answer;
+        dns_keep_known(&now, &name->answer);
+        changed = !same_hosts(&now, &name->answer);
     }
-    name->known = true;
+    name->answer = now;
     name->answered_ms = clock_wall_ns() / NS_PER_MS;
     tell_trouble(name, segment, DNS_FOUND);
-    if (changed)
+    if (changed && name->known)
         tell_change(name, segment);
+    name->known = true;
     return changed;
 }
 
@@ -274,7 +270,7 @@ static void take_failure(struct name *name, enum dns_cause cause, const struct s
 }
 
 /* True: something else is known now. */
-static bool collect(struct name *name, const struct segment *segment, uint64_t now_ns)
+static bool collect(struct name *name, const struct segment *segment)
 {
     const struct dns_answer *answer = resolution_answer(name->asked);
     bool changed = false;
@@ -284,7 +280,7 @@ static bool collect(struct name *name, const struct segment *segment, uint64_t n
     else
         take_failure(name, answer->cause, segment);
     end(name);
-    plan(name, now_ns);
+    plan(name);
     return changed;
 }
 
@@ -392,7 +388,7 @@ bool names_turn(struct names *names, const struct segment *segment, bool leads)
 
         if (!name->asked || !resolution_done(name->asked))
             continue;
-        changed = collect(name, segment, now_ns) || changed;
+        changed = collect(name, segment) || changed;
         show(name, segment, now_ns);
     }
     asked = count_asked(names);

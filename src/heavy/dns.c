@@ -23,14 +23,16 @@ enum {
 
 /* Questions under way for one answer. */
 struct exchange {
-    ares_channel channel;
+    ares_channel files;   /* knows /etc/hosts alone, and answers at once */
+    ares_channel channel; /* name servers */
     struct dns_answer *answer;
     unsigned pending;
     enum dns_cause cut; /* DNS_FOUND, or why the rest is not waited for */
     struct part {
         struct exchange *exchange;
         struct dns_host *host;
-        unsigned family;
+        int family;
+        bool of_files;
         enum dns_cause cause;
     } parts[2 * DNS_HOSTS_MAX];
     size_t part_count;
@@ -117,7 +119,7 @@ static void insert(struct dns_host *host, const struct address *address)
 
 static void note_ttl(struct dns_answer *answer, int ttl_s)
 {
-    if (ttl_s > 0 && (uint32_t)ttl_s < answer->ttl_s)
+    if (ttl_s >= 0 && (uint32_t)ttl_s < answer->ttl_s)
         answer->ttl_s = (uint32_t)ttl_s;
 }
 
@@ -126,14 +128,16 @@ static void take_addresses(struct part *part, const struct ares_addrinfo *found)
     struct dns_answer *answer = part->exchange->answer;
 
     for (const struct ares_addrinfo_cname *name = found->cnames; name; name = name->next)
-        note_ttl(answer, name->ttl);
+        if (!part->of_files)
+            note_ttl(answer, name->ttl);
     for (const struct ares_addrinfo_node *node = found->nodes; node; node = node->ai_next) {
         struct address address;
 
         if (address_from_sockaddr(node->ai_addr, node->ai_addrlen, &address) != 0)
             continue;
         address.port = part->host->port;
-        note_ttl(answer, node->ai_ttl);
+        if (!part->of_files)
+            note_ttl(answer, node->ai_ttl);
         insert(part->host, &address);
     }
 }
@@ -150,22 +154,36 @@ static void addresses_came(void *argument, int status, int timeouts, struct ares
     ares_freeaddrinfo(found);
 }
 
+static void ask_family(struct part *part, bool of_files)
+{
+    const struct exchange *exchange = part->exchange;
+    struct ares_addrinfo_hints hints = {
+        .ai_family = part->family,
+        .ai_socktype = SOCK_STREAM,
+        .ai_flags = ARES_AI_NOSORT,
+    };
+
+    part->of_files = of_files;
+    part->exchange->pending++;
+    ares_getaddrinfo(of_files ? exchange->files : exchange->channel, part->host->name, NULL, &hints,
+                     addresses_came, part);
+}
+
+/* What /etc/hosts has is not asked of name servers. */
 static void ask_addresses(struct exchange *exchange, struct dns_host *host)
 {
-    static const int families[] = {AF_INET, AF_INET6};
+    struct part *parts = &exchange->parts[exchange->part_count];
 
-    for (int i = 0; i < 2; i++) {
-        struct part *part = &exchange->parts[exchange->part_count++];
-        struct ares_addrinfo_hints hints = {
-            .ai_family = families[i],
-            .ai_socktype = SOCK_STREAM,
-            .ai_flags = ARES_AI_NOSORT,
-        };
-
-        *part = (struct part){.exchange = exchange, .host = host, .family = i ? DNS_V6 : DNS_V4};
-        exchange->pending++;
-        ares_getaddrinfo(exchange->channel, host->name, NULL, &hints, addresses_came, part);
-    }
+    parts[0] = (struct part){.exchange = exchange, .host = host, .family = AF_INET};
+    parts[1] = (struct part){.exchange = exchange, .host = host, .family = AF_INET6};
+    exchange->part_count += 2;
+    ask_family(&parts[0], true);
+    ask_family(&parts[1], true);
+    for (int i = 0; host->count == 0 && i < 2; i++)
+        ask_family(&parts[i], false);
+    for (int i = 0; host->count > 0 && i < 2; i++)
+        if (parts[i].of_files && parts[i].cause != DNS_FOUND)
+            parts[i].cause = DNS_EMPTY;
 }
 
 /* True: the name server has told, be it that there is none. */
@@ -269,27 +287,45 @@ static void await(struct exchange *exchange, uint64_t deadline_ns, int cancel_fd
 
 /* ---- asking ---- */
 
-static enum dns_cause open_channel(struct exchange *exchange, uint64_t deadline_ns, int flags)
+/* `lookups`: "f" for files, "b" for name servers. */
+static bool open_channel(ares_channel *channel, const char *lookups, int flags, uint64_t left_ns)
 {
-    const char *servers = getenv(DNS_SERVERS_VARIABLE);
-    uint64_t now_ns = clock_boot_ns();
-    uint64_t try_ms = (deadline_ns > now_ns ? deadline_ns - now_ns : 0) / 4 / NS_PER_MS;
-    struct ares_options options = {.flags = flags, .tries = TRIES};
-    int status;
+    uint64_t try_ms = left_ns / 4 / NS_PER_MS;
+    char order[2] = {lookups[0], '\0'};
+    struct ares_options options = {.flags = flags, .tries = TRIES, .lookups = order};
 
     if (try_ms > TRY_MAX_MS)
         try_ms = TRY_MAX_MS;
     options.timeout = (int)(try_ms < TRY_MIN_MS ? TRY_MIN_MS : try_ms);
-    status = ares_init_options(&exchange->channel, &options,
-                               ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES);
-    if (status != ARES_SUCCESS) {
-        exchange->channel = NULL;
+    if (ares_init_options(channel, &options,
+                          ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES |
+                              ARES_OPT_LOOKUPS) == ARES_SUCCESS)
+        return true;
+    *channel = NULL;
+    return false;
+}
+
+static enum dns_cause open_channels(struct exchange *exchange, uint64_t deadline_ns, int flags)
+{
+    const char *servers = getenv(DNS_SERVERS_VARIABLE);
+    uint64_t now_ns = clock_boot_ns();
+    uint64_t left_ns = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
+
+    if (!open_channel(&exchange->files, "f", 0, left_ns) ||
+        !open_channel(&exchange->channel, "b", flags, left_ns))
         return DNS_LOCAL;
-    }
     if (servers && servers[0] &&
         ares_set_servers_ports_csv(exchange->channel, servers) != ARES_SUCCESS)
         return DNS_BAD_SERVERS;
     return DNS_FOUND;
+}
+
+static void close_channels(const struct exchange *exchange)
+{
+    if (exchange->channel)
+        ares_destroy(exchange->channel);
+    if (exchange->files)
+        ares_destroy(exchange->files);
 }
 
 static void srv_came(void *argument, int status, int timeouts, unsigned char *reply, int length)
@@ -321,7 +357,7 @@ static void ask(const struct dns_question *question, uint64_t deadline_ns, int c
     struct exchange exchange = {.answer = answer};
 
     *answer = (struct dns_answer){.ttl_s = DNS_TTL_NONE};
-    answer->cause = open_channel(&exchange, deadline_ns, flags);
+    answer->cause = open_channels(&exchange, deadline_ns, flags);
     if (answer->cause == DNS_FOUND && question->srv) {
         ask_srv(&exchange, question->name, deadline_ns, cancel_fd);
     } else if (answer->cause == DNS_FOUND) {
@@ -335,8 +371,7 @@ static void ask(const struct dns_question *question, uint64_t deadline_ns, int c
         await(&exchange, deadline_ns, cancel_fd);
         conclude(&exchange);
     }
-    if (exchange.channel)
-        ares_destroy(exchange.channel);
+    close_channels(&exchange);
 }
 
 /*
