@@ -302,13 +302,18 @@ class Liar(threading.Thread):
             threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
 
     def serve(self, connection):
+        try:
+            self.answer(connection)
+        except OSError:  # whoever asked has heard enough
+            pass
+        if connection in self.subscribers:
+            self.subscribers.remove(connection)
+
+    def answer(self, connection):
         port = str(self.named.port)
         with connection, connection.makefile("rb") as stream:
             while True:
-                try:
-                    words = read_reply(stream)
-                except (OSError, ValueError, ConnectionError):
-                    return
+                words = read_reply(stream)
                 if words[0].upper() == "SUBSCRIBE":
                     self.subscribers.append(connection)
                     connection.sendall(array("subscribe", words[1], count=3) + b":1\r\n")
@@ -320,7 +325,7 @@ class Liar(threading.Thread):
                     connection.sendall(array("127.0.0.1", port, count=2))
 
     def announce(self, old):
-        for connection in self.subscribers:
+        for connection in list(self.subscribers):
             line = f"{MASTER} 127.0.0.1 {old.port} 127.0.0.1 {self.named.port}"
             connection.sendall(array("message", "+switch-master", line))
 
