@@ -30,6 +30,8 @@ struct watch {
 struct follower {
     struct follower *next;
     bool wanted;
+    bool new_master;
+    uint32_t slot;
     char service[NAME_TEXT];
     struct service_live *live;
     struct discover_settings settings;
@@ -127,7 +129,7 @@ static void conclude(struct follow *follow, struct follower *follower)
         found->master = master;
         found->agreed_ms = wall_ms();
         if (!same_address(&before, &master)) {
-            follow->new_master = true;
+            follower->new_master = true;
             tell_master(follow, follower, &before, names);
         }
     }
@@ -460,6 +462,7 @@ static int want(struct follow *follow, const struct service_settings *service,
         follow->first = follower;
     }
     /* The slot may be another one. */
+    follower->slot = service->slot;
     follower->live = segment_service(follow->segment, service->slot);
     follower->wanted = true;
     return 0;
@@ -525,6 +528,25 @@ int follow_build(struct follow *follow, uint64_t now_ns)
     if (!error)
         drop_unwanted(follow);
     return error;
+}
+
+const struct found *follow_found(const struct follow *follow, uint32_t slot)
+{
+    for (const struct follower *follower = follow->first; follower; follower = follower->next)
+        if (follower->slot == slot)
+            return &follower->found;
+    return NULL;
+}
+
+uint32_t follow_new_master(struct follow *follow)
+{
+    for (struct follower *follower = follow->first; follower; follower = follower->next) {
+        if (follower->new_master) {
+            follower->new_master = false;
+            return follower->slot;
+        }
+    }
+    return NO_SLOT;
 }
 
 /* ---- once, for a publisher ---- */

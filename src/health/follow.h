@@ -16,7 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "state/segment.h"
+#include "state/discovery.h"
 
 #define FOLLOW_TIMEOUT_NS (300 * NS_PER_MS)
 
@@ -26,8 +26,7 @@ struct follow {
     const struct segment *segment;
     const char *secrets_path;
     struct follower *first;
-    bool new_master;  /* a quorum names another; cleared by whoever acted on it */
-    bool new_servers; /* the settings are to be published anew; the same */
+    bool new_servers; /* to be published; cleared by whoever sees to it */
 };
 
 void follow_open(struct follow *follow, const struct segment *segment, const char *secrets_path);
@@ -45,6 +44,12 @@ unsigned follow_polls(struct follow *follow, struct pollfd *polls, unsigned room
 /* After poll() (`polls` as they were filled in, or NULL): `late_ns` after it was to be called. */
 void follow_run(struct follow *follow, const struct pollfd *polls, uint64_t late_ns,
                 uint64_t now_ns);
+
+/* What is known for the service in live slot `slot`; NULL: it has no Sentinels. */
+const struct found *follow_found(const struct follow *follow, uint32_t slot);
+
+/* A service whose master is another one than when this was called last: its slot, else NO_SLOT. */
+uint32_t follow_new_master(struct follow *follow);
 
 /*
  * For a publisher: asks all Sentinels of services of which nothing is known yet, for `patience_ns`

@@ -7,7 +7,9 @@
 #include "health/follow.h"
 #include "health/health.h"
 #include "health/targets.h"
+#include "state/bell.h"
 #include "state/checked.h"
+#include "state/standing.h"
 
 /* A hint is a word in memory, which poll() cannot wait for: so it is looked at this often. */
 #define HINT_LOOK_MIN_NS (5 * NS_PER_MS)
@@ -171,6 +173,41 @@ static bool is_trouble(enum check_cause cause)
     return cause == CHECK_WRONGPASS || cause == CHECK_NOPERM;
 }
 
+/* ---- who is the master ---- */
+
+static void judge_masters(struct loop *loop, uint64_t now_ns)
+{
+    const struct service_view *service = &loop->service;
+
+    if (!standing_judge(service, follow_found(&loop->follow, service->settings.slot), now_ns))
+        return;
+    service_decide(service, now_ns);
+    bell_ring(loop->segment);
+}
+
+/* Before the verdict, which decides. */
+static void note_role(struct loop *loop, const struct member *member, enum role_wanted role,
+                      uint64_t now_ns)
+{
+    checked_role(&loop->service, member->index, role);
+    standing_saw(&loop->service, member->index, role == ROLE_MASTER ? SEEN_MASTER : SEEN_REPLICA,
+                 now_ns);
+    judge_masters(loop, now_ns);
+}
+
+/* After the verdict. One that nobody answers for is not there, one that does not answer is gone
+ * when that is a verdict. */
+static void note_silence(struct loop *loop, const struct member *member, const struct check *check,
+                         uint64_t now_ns)
+{
+    if (check->cause == CHECK_REFUSED ||
+        verdict_unpack(load_relaxed(&member->live->health)).health == HEALTH_UNHEALTHY)
+        standing_saw(&loop->service, member->index, SEEN_GONE, now_ns);
+    judge_masters(loop, now_ns);
+}
+
+/* ---- results ---- */
+
 /* Its result for one endpoint: alone, with others, or as the gate of failback. */
 static void record_for(struct loop *loop, const struct member *member, const struct check *check,
                        uint64_t now_ns)
@@ -208,11 +245,13 @@ static void record(struct loop *loop, struct target *target, const struct check 
         m = member->next;
         if (!read_service(loop, member->service))
             return;
+        if (role != ROLE_ANY)
+            note_role(loop, member, role, now_ns);
         record_for(loop, member, check, now_ns);
+        if (role == ROLE_ANY && !check->passed && !member->gate && !loop->lost)
+            note_silence(loop, member, check, now_ns);
         if (complain && !loop->lost)
             checked_complain(&loop->service, member->index, check->cause);
-        if (role != ROLE_ANY && !loop->lost)
-            checked_role(&loop->service, member->index, role);
         if (member->list.count == 1 && !member->gate)
             settled = settled && is_healthy(member);
         else
@@ -377,18 +416,35 @@ static int handle(struct loop *loop, uint64_t planned_ns, uint64_t now_ns)
     return error;
 }
 
+/* The service in this slot has another master. */
+static void obey(struct loop *loop, uint32_t slot, uint64_t now_ns)
+{
+    for (uint32_t i = 0; i < loop->service_count; i++) {
+        if (!read_service(loop, i) || loop->service.settings.slot != slot)
+            continue;
+        standing_new_master(&loop->service);
+        judge_masters(loop, now_ns);
+    }
+}
+
 /* What Sentinels say, and what follows from it. */
 static void handle_sentinels(struct loop *loop, uint64_t planned_ns, uint64_t now_ns)
 {
     struct follow *follow = &loop->follow;
+    uint32_t slot;
 
+    loop->lost = !lease_held(loop->self);
+    if (loop->lost)
+        return;
     follow_run(follow, &loop->targets.polls[loop->target_polls],
                now_ns > planned_ns ? now_ns - planned_ns : 0, now_ns);
     if (follow->new_servers) /* to be published by who is called by the tick */
         loop->second_ns = now_ns;
-    if (follow->new_master)
-        memset(loop->decide_ns, 0, sizeof(loop->decide_ns));
-    follow->new_servers = follow->new_master = false;
+    follow->new_servers = false;
+    if (targets_outdated(&loop->targets, false))
+        return; /* the next turn acts on it, by the settings then in force */
+    while ((slot = follow_new_master(follow)) != NO_SLOT)
+        obey(loop, slot, now_ns);
 }
 
 static int turn(struct loop *loop)

@@ -4,10 +4,15 @@
 
 #include "policy/spread.h"
 
+bool candidate_is_barred(const struct candidate *candidate)
+{
+    return candidate->bar >= BAR_RETURNED;
+}
+
 /* The operator's word and the health checks' admit it; the breaker is another matter. */
 static bool is_fit(const struct candidate *candidate, bool any_healthy)
 {
-    if (candidate->admin != ADMIN_READY)
+    if (candidate->admin != ADMIN_READY || candidate_is_barred(candidate))
         return false;
     return candidate->health == HEALTH_HEALTHY ||
            (candidate->health == HEALTH_UNKNOWN && !any_healthy);
@@ -139,8 +144,26 @@ static enum choice_reason why_lost(const struct candidate *candidate)
 {
     if (candidate->admin != ADMIN_READY)
         return CHOICE_ADMIN;
+    if (candidate_is_barred(candidate) && candidate->health != HEALTH_UNHEALTHY)
+        return CHOICE_SENTINEL;
     return breaker_admits(candidate) || candidate->health == HEALTH_UNHEALTHY ? CHOICE_HEALTH
                                                                               : CHOICE_BREAKER;
+}
+
+static const char *bar_text(enum bar bar)
+{
+    switch (bar) {
+    case BAR_RETURNED:
+        return "a master that has just come back";
+    case BAR_REPLICA:
+        return "not the master";
+    case BAR_OTHER_MASTER:
+        return "Sentinels name another master";
+    case BAR_NONE:
+    case BAR_FAILBACK:
+        break;
+    }
+    return NULL;
 }
 
 const char *candidate_why_not(const struct candidate candidates[], unsigned count, unsigned index)
@@ -153,6 +176,8 @@ const char *candidate_why_not(const struct candidate candidates[], unsigned coun
         return "in maintenance";
     if (candidate->health == HEALTH_UNHEALTHY)
         return "unhealthy";
+    if (candidate_is_barred(candidate))
+        return bar_text(candidate->bar);
     if (candidate->breaker == BREAKER_OPEN)
         return "breaker open";
     if (candidate->breaker == BREAKER_HALF_OPEN)
@@ -308,7 +333,8 @@ int choose_next(const struct choice_rules *rules, const struct candidate candida
     if (trials)
         return best_of(strategy, candidates, count, trials, now_ns);
     for (unsigned i = 0; desperate && i < count; i++)
-        if (!(tried & 1u << i) && candidates[i].admin == ADMIN_READY)
+        if (!(tried & 1u << i) && candidates[i].admin == ADMIN_READY &&
+            !candidate_is_barred(&candidates[i]))
             return (int)i;
     return -1;
 }
@@ -330,6 +356,8 @@ const char *choice_reason_name(enum choice_reason reason)
         return "drained";
     case CHOICE_MANUAL:
         return "manual";
+    case CHOICE_SENTINEL:
+        return "sentinel";
     case CHOICE_REMOVED:
         break;
     }

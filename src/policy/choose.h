@@ -20,6 +20,15 @@
 enum health { HEALTH_UNKNOWN, HEALTH_HEALTHY, HEALTH_UNHEALTHY };
 enum admin { ADMIN_READY, ADMIN_DRAIN, ADMIN_MAINT };
 
+/* What keeps a server from being used as a master: standing.h. */
+enum bar {
+    BAR_NONE,
+    BAR_FAILBACK,     /* it has just come back: no failback to it */
+    BAR_RETURNED,     /* it has just come back, and Sentinels may have made another the master */
+    BAR_REPLICA,      /* it is none */
+    BAR_OTHER_MASTER, /* Sentinels name another */
+};
+
 enum { RAMP_WHOLE = 1000 };
 
 /* Small: sixteen of them lie on the stack of whoever connects. */
@@ -36,6 +45,7 @@ struct candidate {
     enum health health : 8;
     enum breaker_state breaker : 8; /* as breaker_state() gives it: half-open: a trial is due */
     enum admin admin : 8;
+    enum bar bar : 8; /* from BAR_RETURNED on no connection goes there, come what may */
     bool same_zone;
     uint8_t tier; /* SRV's order of priorities: 0 is the best; of all others too */
     bool gated;   /* failback.probe does not hold: no failback to it, unless it is held */
@@ -54,6 +64,7 @@ enum choice_reason {
     CHOICE_ADMIN,    /* the current one is drained or in maintenance */
     CHOICE_REMOVED,  /* the current one is gone from the settings */
     CHOICE_MANUAL,   /* the operator has switched to another one */
+    CHOICE_SENTINEL, /* Sentinels name another master */
 };
 
 struct choice_rules {
@@ -99,6 +110,9 @@ int choose_faster(const struct candidate candidates[], unsigned count, int curre
                   uint64_t now_ns);
 #define LATENCY_PROOF_NS UINT64_C(5000000000)
 
+/* No connection goes there, not even for want of another. */
+bool candidate_is_barred(const struct candidate *candidate);
+
 /*
  * True: choose() would keep `current` and send no trial, and that without a look at the others,
  * because `current` is unrivalled. The state of nearly every host at nearly every time.
@@ -108,14 +122,14 @@ bool choose_keeps(const struct candidate *current);
 /*
  * The next endpoint to try inside one call, `tried` being the bit set of those that failed already:
  * eligible ones in order of preference, then half-open, then the rest by file order when
- * `desperate` (when_all_down = try), save what the operator has drained or put in maintenance. -1
- * when none is left.
+ * `desperate` (when_all_down = try), save what the operator has drained or put in maintenance, and
+ * who is barred. -1 when none is left.
  */
 int choose_next(const struct choice_rules *rules, const struct candidate candidates[],
                 unsigned count, uint32_t tried, bool desperate, uint64_t now_ns);
 
-const char *
-choice_reason_name(enum choice_reason reason); /* "health-check", "breaker", "failback",
-                                                  "drained", "removed", "manual", "start" */
+const char *choice_reason_name(
+    enum choice_reason reason); /* "health-check", "breaker", "failback",
+                                   "drained", "removed", "manual", "sentinel", "start" */
 
 #endif
