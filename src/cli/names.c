@@ -229,16 +229,17 @@ static bool same_hosts(const struct dns_answer *a, const struct dns_answer *b)
     return true;
 }
 
-/* When it is asked again, from start to start. */
-static void plan(struct name *name)
+/* When it is asked again: from start to start, but after trouble from its end. */
+static void plan(struct name *name, uint64_t now_ns)
 {
+    uint64_t from_ns = name->told == DNS_FOUND ? name->asked_ns : now_ns;
     uint64_t pause_ns = name->refresh_ns;
 
     if (name->told == DNS_FOUND && name->answer.ttl_s < name->refresh_ns / NS_PER_S)
         pause_ns = name->answer.ttl_s * NS_PER_S;
     if (name->pause_ns < pause_ns)
         pause_ns = name->pause_ns;
-    name->due_ns = name->asked_ns + (pause_ns > PAUSE_NS ? pause_ns : PAUSE_NS);
+    name->due_ns = from_ns + (pause_ns > PAUSE_NS ? pause_ns : PAUSE_NS);
     name->pause_ns = name->pause_ns < name->refresh_ns / 2 ? 2 * name->pause_ns : name->refresh_ns;
 }
 
@@ -270,7 +271,7 @@ static void take_failure(struct name *name, enum dns_cause cause, const struct s
 }
 
 /* True: something else is known now. */
-static bool collect(struct name *name, const struct segment *segment)
+static bool collect(struct name *name, const struct segment *segment, uint64_t now_ns)
 {
     const struct dns_answer *answer = resolution_answer(name->asked);
     bool changed = false;
@@ -280,7 +281,7 @@ static bool collect(struct name *name, const struct segment *segment)
     else
         take_failure(name, answer->cause, segment);
     end(name);
-    plan(name);
+    plan(name, now_ns);
     return changed;
 }
 
@@ -388,7 +389,7 @@ bool names_turn(struct names *names, const struct segment *segment, bool leads)
 
         if (!name->asked || !resolution_done(name->asked))
             continue;
-        changed = collect(name, segment) || changed;
+        changed = collect(name, segment, now_ns) || changed;
         show(name, segment, now_ns);
     }
     asked = count_asked(names);

@@ -1,4 +1,4 @@
-"""A name server for tests: dnsmasq on a free port of 127.0.0.1, for the names under `test` alone."""
+"""A name server for tests: dnsmasq on a free port of this host, for the names under `test` alone."""
 
 import os
 import signal
@@ -57,19 +57,19 @@ class NameServer:
         self.program = lab.need("dnsmasq")
         self.hosts = directory / "names"
         self.log = directory / "dnsmasq.log"
-        self.port = None
+        self.host, self.port = "127.0.0.1", None
         self.addresses, self.services, self.empty, self.failing = {}, {}, [], []
         self.ttl = 60
         self.process = self.upstream = None
 
     @property
     def environment(self):
-        return {"REDISTEER_NAME_SERVERS": f"127.0.0.1:{self.port}"}
+        return {"REDISTEER_NAME_SERVERS": f"{self.host}:{self.port}"}
 
     def _arguments(self, port):
         words = [self.program, "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv",
                  "--no-hosts", "--no-poll", "--no-daemon", "--log-queries", f"--port={port}",
-                 "--listen-address=127.0.0.1", "--bind-interfaces", f"--addn-hosts={self.hosts}",
+                 f"--listen-address={self.host}", "--bind-interfaces", f"--addn-hosts={self.hosts}",
                  f"--local-ttl={self.ttl}", "--local=/test/", "--user=", "--pid-file"]
         words += [f"--txt-record={name},nothing" for name in self.empty]
         words += [f"--srv-host={name},{target},{port},{priority},{weight}"
@@ -92,7 +92,7 @@ class NameServer:
         question = b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x05ready\x04test\x00\x00\x01\x00\x01"
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
             asker.settimeout(0.2)
-            asker.connect(("127.0.0.1", self.port))
+            asker.connect((self.host, self.port))
             try:
                 asker.send(question)
                 return asker.recv(512)[:2] == b"\x12\x34"
@@ -126,7 +126,7 @@ class NameServer:
         question = os.urandom(2) + b"\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00" + labels + b"\x00\x00\x01\x00\x01"
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
             asker.settimeout(1)
-            asker.connect(("127.0.0.1", self.port))
+            asker.connect((self.host, self.port))
             asker.send(question)
             reply = asker.recv(4096)
         count = int.from_bytes(reply[6:8], "big")

@@ -11,7 +11,7 @@ import pytest
 
 import lab
 from name_server import NameServer
-from test_attend import FIRST_NAMESPACE, monitors
+from test_attend import FIRST_NAMESPACE, monitors, wait_leader
 from test_monitor import start_monitor, wait_event, wait_published  # noqa: F401
 
 pytestmark = pytest.mark.skipif(not (lab.BUILT_CLIENTS / "ask_dns").exists(), reason="built without c-ares")
@@ -181,7 +181,7 @@ def test_a_record_that_moves_a_while_after_the_failure_is_found(names, servers, 
 
 def trouble(names, kind):
     if kind == "NXDOMAIN":
-        names.addresses = {}
+        names.addresses, names.services = {}, {}
         names.restart()
     elif kind == "SERVFAIL":
         names.addresses = {}
@@ -222,12 +222,15 @@ def test_the_last_good_answer_stays_and_the_reason_is_told(names, servers, confi
     ask = start(config)
     wait_addresses(redisteer, config, east.host, west.host)
     wait_healthy(redisteer, config, 2 if source == "dns" else 1)
-    if kind == "NXDOMAIN" and source == "srv":
-        names.services = {}
     trouble(names, kind)
     event = wait_event(redisteer, config, "discovery", f"{kind} to be told", reason=REASONS[kind])
     assert event["from"] == name
     assert event["detail"] == "what is known of it stays in use"
+    [shown] = cache(redisteer, config)["discovery"]["sources"]
+    assert (shown["type"], shown["address"]) == ("srv" if source == "srv" else "dns", name)
+    assert not shown["well"] and shown["last_error"] == REASONS[kind]
+    assert shown["last_success"] < shown["last_error_time"] < shown["next_try"]
+    assert REASONS[kind] in redisteer("status", config=config).stdout
     assert addresses(redisteer, config) == [east.host, west.host]
     assert ask("redis.internal", 6379) in ("east", "west")
     assert redisteer("reload", config=config, env=names.environment).returncode == 0
@@ -384,24 +387,49 @@ def test_srv_records_and_their_addresses_change(names, servers, config_of, start
 # ---- the monitor that nobody started ----
 
 
+@pytest.fixture
+def resolv_conf(tmp_path, names):
+    """A command that gives what it starts a /etc/resolv.conf with our name server alone in it."""
+    if os.geteuid() != 0:
+        pytest.skip("a mount namespace needs root")
+    lab.need("unshare")
+    names.host, names.port = f"127.0.53.{os.getpid() % 250 + 2}", 53
+    path = tmp_path / "resolv.conf"
+    path.write_text(f"nameserver {names.host}\n")
+    return ["unshare", "--mount", "--propagation", "private", "sh", "-c",
+            f'mount --bind {path} /etc/resolv.conf && exec "$@"', "sh"]
+
+
 @pytest.mark.skipif(os.readlink("/proc/self/ns/pid") != FIRST_NAMESPACE,
                     reason="in a pid namespace of its own no monitor is started")
-def test_the_monitor_is_started_for_it(names, servers, config_of, preload, start_asker, redisteer,
-                                       runtime_dir):
+@pytest.mark.parametrize("discover", ["dns = true", "srv = _redis._tcp.one.test"])
+def test_the_monitor_is_started_for_it(names, servers, config_of, resolv_conf, preload, start_program,
+                                       redisteer, runtime_dir, discover):
+    """LD_PRELOAD alone, the host's own resolv.conf, monitor = auto: nobody has started anything."""
     east, west, _ = servers
     names.addresses["one.test"] = [east.host]
+    names.services["_redis._tcp.one.test"] = [("one.test", east.port, 1, 1)]
     names.start()
-    config = config_of(f"one.test:{east.port}", "dns = true  refresh = 1s")
-    ask = start_asker(preload, config, **names.environment)
-    assert ask("redis.internal", 6379) == "east"
-    pid = lab.wait_for(lambda: monitors(runtime_dir), "a monitor")[0]
+    config = config_of(f"one.test:{east.port}" if "dns" in discover else None, f"{discover}  refresh = 1s")
+    program = start_program([*resolv_conf, lab.PYTHON, lab.CLIENTS / "asker.py"],
+                            env=preload.environment(config), stdin=lab.subprocess.PIPE)
+
+    def ask(host, port, way="name"):
+        program.stdin.write(f"{way} {host} {port}\n")
+        program.stdin.flush()
+        return program.stdout.readline().strip()
+
     try:
-        lab.wait_for(lambda: (lab.status(redisteer, config)["leader"] or {}).get("pid") == pid, "it to lead")
+        assert ask("redis.internal", 6379) == "east"
+        assert wait_leader(redisteer, config) in monitors(runtime_dir)
         names.change("one.test", west.host)
         took = follow(ask, "west", east.host, east.port)
-        lab.figure(f"LD_PRELOAD alone, monitor = auto: followed after {took:.2f} s")
+        lab.figure(f"LD_PRELOAD alone, monitor = auto, {discover}: followed after {took:.2f} s")
     finally:
-        os.kill(pid, 15)
+        program.kill()  # it would start another monitor
+        program.wait()
+        for pid in monitors(runtime_dir):
+            os.kill(pid, 15)
         lab.wait_for(lambda: not monitors(runtime_dir), "the monitor to end")
 
 
