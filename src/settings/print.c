@@ -186,8 +186,8 @@ static void print_nat_map(FILE *out, const struct discover *discover)
         const struct host_port *from = &discover->nat[i].from;
         bool v6 = strchr(from->host, ':') != NULL;
 
-        fprintf(out, "%s\"%s%s%s:%u=%s\"", i ? ", " : " ", v6 ? "[" : "", from->host,
-                v6 ? "]" : "", (unsigned)from->port, address_format(&discover->nat[i].to, to));
+        fprintf(out, "%s\"%s%s%s:%u=%s\"", i ? ", " : " ", v6 ? "[" : "", from->host, v6 ? "]" : "",
+                (unsigned)from->port, address_format(&discover->nat[i].to, to));
     }
 }
 

@@ -147,8 +147,7 @@ static int draft_discovery(struct draft *draft, const struct settings *settings)
             lookup->port = discover->sentinels[j].port;
         }
     }
-    draft->sentinel_secrets =
-        calloc(settings->service_count + 1, sizeof(*draft->sentinel_secrets));
+    draft->sentinel_secrets = calloc(settings->service_count + 1, sizeof(*draft->sentinel_secrets));
     draft->discovers = calloc(settings->service_count + 1, sizeof(*draft->discovers));
     draft->found = calloc(services * ENDPOINTS_MAX + 1, sizeof(*draft->found));
     return draft->sentinel_secrets && draft->discovers && draft->found ? 0 : -ENOMEM;
@@ -366,8 +365,9 @@ static void report_sentinel(const struct service *service, const struct lookup *
 {
     char line[ADDRESS_HOST_TEXT + NAME_TEXT + 160];
 
-    snprintf(line, sizeof(line), "discover of service %s: %s does not resolve (%s); it is not asked",
-             service->name, lookup->host, gai_strerror(lookup->error));
+    snprintf(line, sizeof(line),
+             "discover of service %s: %s does not resolve (%s); it is not asked", service->name,
+             lookup->host, gai_strerror(lookup->error));
     say(line);
 }
 
