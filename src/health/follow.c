@@ -25,11 +25,13 @@ struct watch {
     uint64_t listen_deadline_ns;        /* UINT64_MAX: nothing is waited for */
     unsigned ask_polled, listen_polled; /* place among the polls + 1; 0: none */
     enum check_cause told;              /* the trouble that an event told of */
+    uint64_t calm_ns; /* CLOCK_BOOTTIME of an answer that found the master well; 0: of none */
 };
 
 struct follower {
     struct follower *next;
     bool wanted;
+    bool heard; /* what it says is news; */
     bool new_master;
     uint32_t slot;
     char service[NAME_TEXT];
@@ -123,6 +125,7 @@ static void conclude(struct follow *follow, struct follower *follower)
     unsigned count = follower->settings.count, quorum = follower->settings.quorum;
     unsigned names = agree_master(follower->voices, count, quorum, &master);
 
+    follower->heard = true;
     if (names > 0) {
         struct address before = found->master;
 
@@ -145,7 +148,7 @@ static void conclude(struct follow *follow, struct follower *follower)
 static bool is_settled(const struct follower *follower)
 {
     for (uint32_t i = 0; i < follower->settings.count; i++)
-        if (!follower->voices[i].heard ||
+        if (!follower->voices[i].heard || follower->watches[i].calm_ns == 0 ||
             !same_address(&follower->voices[i].master, &follower->found.master))
             return false;
     return true;
@@ -181,6 +184,7 @@ static void source_failed(struct follow *follow, struct follower *follower, unsi
         return;
     }
     follower->voices[index].heard = false;
+    watch->calm_ns = 0;
     discovery_failed(source_of(follower, index), cause, wall_ms());
     if (watch->told != cause)
         tell_source(follow, follower, index, cause);
@@ -199,12 +203,20 @@ static void source_answered(struct follow *follow, struct follower *follower, un
     voice->master = answer->master;
     voice->count = answer->count;
     memcpy(voice->servers, answer->servers, sizeof(voice->servers));
+    watch->calm_ns = answer->calm ? now_ns : 0;
     discovery_answered(source_of(follower, index), &answer->master, wall_ms());
     if (watch->told != CHECK_FINE)
         tell_source(follow, follower, index, CHECK_FINE);
     watch->told = CHECK_FINE;
     conclude(follow, follower);
     plan(follower, index, true, now_ns);
+}
+
+static void ask_all(struct follower *follower, uint64_t now_ns)
+{
+    for (uint32_t i = 0; i < follower->settings.count; i++)
+        if (follower->watches[i].ask_due_ns != UINT64_MAX)
+            follower->watches[i].ask_due_ns = now_ns;
 }
 
 /* It says that there is a new master: what do the others say? */
@@ -216,11 +228,10 @@ static void source_switched(struct follow *follow, struct follower *follower, un
 
     voice->heard = true;
     voice->master = watch->listening.answer.master;
+    watch->calm_ns = 0;
     discovery_answered(source_of(follower, index), &voice->master, wall_ms());
     conclude(follow, follower);
-    for (uint32_t i = 0; i < follower->settings.count; i++)
-        if (follower->watches[i].ask_due_ns != UINT64_MAX)
-            follower->watches[i].ask_due_ns = now_ns;
+    ask_all(follower, now_ns);
 }
 
 static void take_asked(struct follow *follow, struct follower *follower, unsigned index,
@@ -530,19 +541,46 @@ int follow_build(struct follow *follow, uint64_t now_ns)
     return error;
 }
 
-const struct found *follow_found(const struct follow *follow, uint32_t slot)
+static struct follower *follower_of(const struct follow *follow, uint32_t slot)
 {
-    for (const struct follower *follower = follow->first; follower; follower = follower->next)
-        if (follower->slot == slot)
-            return &follower->found;
-    return NULL;
+    struct follower *follower = follow->first;
+
+    while (follower && follower->slot != slot)
+        follower = follower->next;
+    return follower;
 }
 
-uint32_t follow_new_master(struct follow *follow)
+uint64_t follow_calm_ns(const struct follow *follow, uint32_t slot)
+{
+    const struct follower *follower = follower_of(follow, slot);
+    uint64_t since_ns = UINT64_MAX;
+
+    for (uint32_t i = 0; follower && i < follower->settings.count; i++)
+        sooner(&since_ns, follower->watches[i].calm_ns);
+    return since_ns == UINT64_MAX ? 0 : since_ns;
+}
+
+void follow_ask(struct follow *follow, uint32_t slot, uint64_t now_ns)
+{
+    struct follower *follower = follower_of(follow, slot);
+
+    if (follower)
+        ask_all(follower, now_ns);
+}
+
+const struct found *follow_found(const struct follow *follow, uint32_t slot)
+{
+    const struct follower *follower = follower_of(follow, slot);
+
+    return follower ? &follower->found : NULL;
+}
+
+uint32_t follow_news(struct follow *follow, bool *new_master)
 {
     for (struct follower *follower = follow->first; follower; follower = follower->next) {
-        if (follower->new_master) {
-            follower->new_master = false;
+        if (follower->heard) {
+            *new_master = follower->new_master;
+            follower->heard = follower->new_master = false;
             return follower->slot;
         }
     }

@@ -48,8 +48,20 @@ void follow_run(struct follow *follow, const struct pollfd *polls, uint64_t late
 /* What is known for the service in live slot `slot`; NULL: it has no Sentinels. */
 const struct found *follow_found(const struct follow *follow, uint32_t slot);
 
-/* A service whose master is another one than when this was called last: its slot, else NO_SLOT. */
-uint32_t follow_new_master(struct follow *follow);
+/*
+ * Since when (CLOCK_BOOTTIME) all its Sentinels have been heard to find the master well, and to
+ * know of no failover that is under way; 0: not all of them do.
+ */
+uint64_t follow_calm_ns(const struct follow *follow, uint32_t slot);
+
+/* A master has come back: are its Sentinels about to choose another one? */
+void follow_ask(struct follow *follow, uint32_t slot, uint64_t now_ns);
+
+/*
+ * A service whose Sentinels have said something since this was called last: its slot, else NO_SLOT;
+ * and whether they name another master.
+ */
+uint32_t follow_news(struct follow *follow, bool *new_master);
 
 /*
  * For a publisher: asks all Sentinels of services of which nothing is known yet, for `patience_ns`

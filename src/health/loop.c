@@ -178,9 +178,13 @@ static bool is_trouble(enum check_cause cause)
 static void judge_masters(struct loop *loop, uint64_t now_ns)
 {
     const struct service_view *service = &loop->service;
+    uint32_t slot = service->settings.slot;
 
-    if (!standing_judge(service, follow_found(&loop->follow, service->settings.slot), now_ns))
+    if (!standing_judge(service, follow_found(&loop->follow, slot),
+                        follow_calm_ns(&loop->follow, slot), now_ns))
         return;
+    if (standing_doubts(service))
+        follow_ask(&loop->follow, slot, now_ns);
     service_decide(service, now_ns);
     bell_ring(loop->segment);
 }
@@ -416,13 +420,14 @@ static int handle(struct loop *loop, uint64_t planned_ns, uint64_t now_ns)
     return error;
 }
 
-/* The service in this slot has another master. */
-static void obey(struct loop *loop, uint32_t slot, uint64_t now_ns)
+/* Of the service in this slot. */
+static void obey(struct loop *loop, uint32_t slot, bool new_master, uint64_t now_ns)
 {
     for (uint32_t i = 0; i < loop->service_count; i++) {
         if (!read_service(loop, i) || loop->service.settings.slot != slot)
             continue;
-        standing_new_master(&loop->service);
+        if (new_master)
+            standing_new_master(&loop->service);
         judge_masters(loop, now_ns);
     }
 }
@@ -431,6 +436,7 @@ static void obey(struct loop *loop, uint32_t slot, uint64_t now_ns)
 static void handle_sentinels(struct loop *loop, uint64_t planned_ns, uint64_t now_ns)
 {
     struct follow *follow = &loop->follow;
+    bool new_master;
     uint32_t slot;
 
     loop->lost = !lease_held(loop->self);
@@ -443,8 +449,8 @@ static void handle_sentinels(struct loop *loop, uint64_t planned_ns, uint64_t no
     follow->new_servers = false;
     if (targets_outdated(&loop->targets, false))
         return; /* the next turn acts on it, by the settings then in force */
-    while ((slot = follow_new_master(follow)) != NO_SLOT)
-        obey(loop, slot, now_ns);
+    while ((slot = follow_news(follow, &new_master)) != NO_SLOT)
+        obey(loop, slot, new_master, now_ns);
 }
 
 static int turn(struct loop *loop)

@@ -73,6 +73,14 @@ bool standing_is_trusted(struct standing standing)
            standing.past != PAST_RETURNED;
 }
 
+struct standing standing_vouched(struct standing before, struct agreement agreement)
+{
+    if (before.past == PAST_RETURNED && agreement.is_this &&
+        agreement.calm_ns > (before.since_ms + 1) * MS)
+        before.past = PAST_MASTER;
+    return before;
+}
+
 enum bar standing_bar(struct standing standing, struct agreement agreement, uint64_t now_ns)
 {
     if (standing.past == PAST_RETURNED && !is_proven(standing, now_ns))

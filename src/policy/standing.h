@@ -4,7 +4,8 @@
  * ROLE alone is not enough: a master that was frozen or killed comes back as a master and takes
  * writes for ten seconds, until the Sentinels demote it, and these writes are lost. So what a
  * server was before counts: one that was seen to become a master while it ran has been promoted;
- * one that was gone and is a master again is not trusted for STANDING_PROOF_NS. Where Sentinels are
+ * one that was gone and is a master again is not trusted for STANDING_PROOF_NS, or until all
+ * Sentinels, asked since, find it well and know of no failover under way. Where Sentinels are
  * asked, the one that a quorum names is the master, and another one only when it was seen to be
  * promoted and the one they name is not well: they speak later than the promotion takes place.
  */
@@ -45,11 +46,15 @@ struct standing standing_after(struct standing before, enum seen seen, uint64_t 
 struct standing standing_superseded(struct standing before);
 
 struct agreement {
-    bool sentinels;  /* the service has some */
-    bool known;      /* a quorum has named a master, */
-    bool is_this;    /* and it is this endpoint */
-    bool other_well; /* and it is another one, which is well as a master */
+    bool sentinels;   /* the service has some */
+    bool known;       /* a quorum has named a master, */
+    bool is_this;     /* and it is this endpoint */
+    bool other_well;  /* and it is another one, which is well as a master */
+    uint64_t calm_ns; /* since when all Sentinels find it well (CLOCK_BOOTTIME); 0: they do not */
 };
+
+/* One that is vouched for by its Sentinels has not to prove itself any longer. */
+struct standing standing_vouched(struct standing before, struct agreement agreement);
 
 /* What keeps it from being used as a master. */
 enum bar standing_bar(struct standing standing, struct agreement agreement, uint64_t now_ns);

@@ -102,6 +102,28 @@ static void hear_replica(struct sentinel *sentinel, const struct word *word, con
     }
 }
 
+static bool has_part(const char *text, const char *part)
+{
+    size_t length = strlen(part);
+
+    for (; *text; text++)
+        if (strncmp(text, part, length) == 0)
+            return true;
+    return false;
+}
+
+/* [key, value, …] of the master; "flags" tells how it is. */
+static void hear_state(struct sentinel *sentinel, const struct word *word, const char *text)
+{
+    if (word->depth != 1)
+        return;
+    if (word->index % 2 == 0)
+        text_copy(sentinel->key, sizeof(sentinel->key), text);
+    else if (text_equal(sentinel->key, "flags"))
+        sentinel->answer.calm = !has_part(text, "down") && !has_part(text, "failover") &&
+                                !has_part(text, "disconnected");
+}
+
 /* The next word of a line; what follows it. */
 static const char *next_word(const char *line, char *out, size_t size)
 {
@@ -155,8 +177,10 @@ static void hear(void *listener, const struct word *word)
         hear_message(sentinel, word, text);
     else if (question(sentinel) == 0)
         hear_master(sentinel, word, text);
-    else
+    else if (question(sentinel) == 1)
         hear_replica(sentinel, word, text);
+    else
+        hear_state(sentinel, word, text);
 }
 
 /* ---- replies ---- */
@@ -177,12 +201,13 @@ static enum check_cause cause_of_error(const struct reply *reply)
 
 static enum sentinel_news take_answer(struct sentinel *sentinel, const struct reply *reply)
 {
-    bool last = question(sentinel) > 0;
+    bool last = question(sentinel) == 2;
 
     sentinel->replies++;
-    if (reply->type == REPLY_ERROR)
+    /* How the master is need not be known: a discovery service does not tell. */
+    if (reply->type == REPLY_ERROR && !last)
         return failed(sentinel, cause_of_error(reply));
-    if (reply->type != REPLY_ARRAY && reply->type != REPLY_NIL)
+    if (reply->type != REPLY_ARRAY && reply->type != REPLY_NIL && !last)
         return failed(sentinel, CHECK_WRONG_REPLY);
     if (sentinel->answer.master.port == 0)
         return failed(sentinel, sentinel->named_host ? CHECK_SENTINEL_NAMES : CHECK_NO_SUCH_MASTER);
@@ -268,6 +293,7 @@ static void greet(struct sentinel *sentinel)
     const char *name = sentinel->settings->master_name;
     const char *const master[] = {"SENTINEL", "get-master-addr-by-name", name};
     const char *const replicas[] = {"SENTINEL", "slaves", name}; /* as all versions know it */
+    const char *const state[] = {"SENTINEL", "master", name};
     const char *const listen[] = {"SUBSCRIBE", SWITCH_CHANNEL};
 
     if (sentinel->target.password[0]) {
@@ -283,6 +309,7 @@ static void greet(struct sentinel *sentinel)
     } else {
         queue(sentinel, 3, master);
         queue(sentinel, 3, replicas);
+        queue(sentinel, 3, state);
     }
     connection_flush(&sentinel->connection);
 }

@@ -18,6 +18,7 @@ struct sentinel_answer {
     struct address master; /* port 0: it has named none */
     unsigned count;        /* the master first, then its replicas */
     struct address servers[ENDPOINTS_MAX];
+    bool calm; /* it finds the master well, and knows of no failover under way */
 };
 
 enum sentinel_work { SENTINEL_ASK, SENTINEL_LISTEN };

@@ -90,8 +90,7 @@ static size_t lay_out(const struct publication *publication, struct bank *bank)
     bank->name_table_at = reserve(&size, bank->name_buckets, sizeof(uint32_t));
     bank->checks_at = reserve(&size, bank->check_count, sizeof(struct check_settings));
     bank->tls_at = reserve(&size, bank->tls_count, sizeof(struct tls_settings));
-    bank->discovers_at =
-        reserve(&size, bank->discover_count, sizeof(struct discover_settings));
+    bank->discovers_at = reserve(&size, bank->discover_count, sizeof(struct discover_settings));
     bank->size = size;
     return size;
 }

@@ -61,30 +61,40 @@ static bool is_well(const struct service_view *service, int index, uint64_t now_
            service_health(service, (uint32_t)index, now_ns) == HEALTH_HEALTHY;
 }
 
-bool standing_judge(const struct service_view *service, const struct found *found, uint64_t now_ns)
+bool standing_doubts(const struct service_view *service)
+{
+    for (uint32_t i = 0; i < service->count; i++)
+        if (standing_of(service, i).bar == BAR_RETURNED)
+            return true;
+    return false;
+}
+
+bool standing_judge(const struct service_view *service, const struct found *found, uint64_t calm_ns,
+                    uint64_t now_ns)
 {
     int master = named(service, found);
     struct agreement agreement = {
         .sentinels = found != NULL,
         .known = found && found->master.port != 0,
         .other_well = is_well(service, master, now_ns),
+        .calm_ns = calm_ns,
     };
     bool changed = false;
 
     if (service->settings.health.role != ROLE_MASTER)
         return false;
     for (uint32_t i = 0; i < service->count; i++) {
-        struct standing standing = standing_of(service, i);
-        enum bar before = standing.bar;
+        struct standing before = standing_of(service, i), after;
 
         if (!may_write(service, i))
             continue;
         agreement.is_this = (int)i == master;
-        standing.bar = standing_bar(standing, agreement, now_ns);
-        if (standing.bar == before)
+        after = standing_vouched(before, agreement);
+        after.bar = standing_bar(after, agreement, now_ns);
+        if (after.bar == before.bar && after.past == before.past)
             continue;
-        store_relaxed(word_of(service, i), standing_pack(standing));
-        changed = true;
+        store_relaxed(word_of(service, i), standing_pack(after));
+        changed = changed || after.bar != before.bar;
     }
     return changed;
 }

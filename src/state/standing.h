@@ -16,10 +16,15 @@ void standing_saw(const struct service_view *service, uint32_t index, enum seen 
 /* A quorum of Sentinels names another master than before. */
 void standing_new_master(const struct service_view *service);
 
+/* One of them is a master that has come back and is not trusted yet. */
+bool standing_doubts(const struct service_view *service);
+
 /*
- * Judges the service's endpoints anew. `found`: what Sentinels say, or NULL where there are none.
- * True when a decision may now be another one.
+ * Judges the service's endpoints anew. `found`: what Sentinels say, or NULL where there are none;
+ * `calm_ns`: since when all of them find the master well (CLOCK_BOOTTIME), 0 when not. True when a
+ * decision may now be another one.
  */
-bool standing_judge(const struct service_view *service, const struct found *found, uint64_t now_ns);
+bool standing_judge(const struct service_view *service, const struct found *found, uint64_t calm_ns,
+                    uint64_t now_ns);
 
 #endif

@@ -456,3 +456,24 @@ def test_a_discovery_service_without_replicas_and_messages(start_redis, preload,
     assert asked.stdout.strip() == "database", asked.stderr
     assert lab.status(redisteer, config, "cache")["discovery"]["master"] == server.address
     service_at.close()
+
+
+def test_a_master_that_restarts_in_time_is_the_master(group, preload, write_config, start_program,
+                                                      redisteer):
+    """Nobody was going to choose another one: its Sentinels say so, and it is not kept waiting."""
+    config = write_config(service(group.sentinels))
+    writer = Writer(start_program, preload, config)
+    await_active(redisteer, config, group.master)
+
+    group.master.kill()
+    lab.wait_for(lambda: lab.status(redisteer, config, "cache")["by_name"][
+        endpoint_name(group.master)]["health"] == "unhealthy", "its absence to be noticed")
+    start_quietly(group.master)
+    up = time.monotonic()
+    _, again = writer.gap_over(up)
+    lab.figure(f"restarted in time: written again {(again - up) * 1000:.0f} ms after it answered")
+    assert again - up < 2
+    state = lab.status(redisteer, config, "cache")
+    assert state["active"] == endpoint_name(group.master)
+    assert state["switches"] == 0
+    writer.stop()
