@@ -6,7 +6,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/text.h"
+#include "cli/names.h"
+#include "health/follow.h"
+
+/* All of them at once; enough for a quorum ends it. A program may be waiting for us. */
+#define SENTINEL_PATIENCE_NS (350 * NS_PER_MS)
 
 /* An empty variable means what an unset one does. */
 static const char *environment(const char *name)
@@ -139,13 +145,38 @@ static void say_line(const char *line)
     say("%s", line);
 }
 
+/* Sentinels of which nothing is known yet are asked before anybody relies on it. */
+static bool ask_sentinels(const struct context *context, const struct settings *settings)
+{
+    struct segment segment;
+    const char *why;
+    bool found = false, any = false;
+
+    for (size_t i = 0; i < settings->service_count; i++)
+        any = any || settings->services[i].discover.sentinel_count > 0;
+    if (!any || segment_attach(&segment, &context->place, &why) != 0)
+        return false;
+    found = follow_once(&segment, context->place.secrets, SENTINEL_PATIENCE_NS);
+    segment_detach(&segment);
+    return found;
+}
+
 int context_publish(const struct context *context, const struct settings *settings,
                     uint64_t patience_ns, enum publish_result *result)
 {
+    enum publish_result with_servers;
+    int error;
+
+    names_begin();
     /* settings_publish() says in words what went wrong. */
-    return settings_publish(settings, &context->place, patience_ns, result, say_line) == 0
-               ? STATUS_DONE
-               : STATUS_FAILED;
+    error = settings_publish(settings, &context->place, patience_ns, result, say_line);
+
+    if (!error && ask_sentinels(context, settings)) {
+        error = settings_publish(settings, &context->place, patience_ns, &with_servers, say_line);
+        if (!error && *result == PUBLISHED_NOTHING)
+            *result = with_servers;
+    }
+    return error ? STATUS_FAILED : STATUS_DONE;
 }
 
 bool context_is_there(const struct invocation *invocation, struct context *context)

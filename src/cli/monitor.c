@@ -15,11 +15,13 @@
 #include "base/text.h"
 #include "cli/context.h"
 #include "cli/journal.h"
+#include "cli/names.h"
 #include "cli/password_files.h"
 #include "cli/prober.h"
 #include "cli/selectors.h"
 #include "cli/users.h"
 #include "heavy/heavy.h"
+#include "state/discovery.h"
 #include "state/events.h"
 #include "state/lease.h"
 
@@ -43,8 +45,10 @@ struct watcher {
     struct file_stamp seen;  /* a moment ago: a file that is being written is left alone */
     struct password_files passwords;
     struct selectors selectors;
+    struct names names;
     unsigned turns;
-    bool attends; /* ends when nobody uses the segment any more */
+    uint64_t servers_ns; /* not published again for new servers before */
+    bool attends;        /* ends when nobody uses the segment any more */
     struct users users;
     unsigned unused; /* looks in a row that found nobody */
     struct prober prober;
@@ -56,11 +60,13 @@ static int publish_settings(struct watcher *monitor, const struct settings *sett
 {
     enum publish_result result;
 
+    names_share(&monitor->names);
     monitor->tried = settings->stamp;
     monitor->seen = settings->stamp;
     journal_set(&monitor->journal, settings);
     password_files_set(&monitor->passwords, settings);
     selectors_set(&monitor->selectors, settings);
+    names_set(&monitor->names, settings);
     if (context_published(&monitor->context, &settings->stamp))
         return STATUS_DONE;
     return context_publish(&monitor->context, settings, PATIENCE_NS, &result);
@@ -114,8 +120,21 @@ static void reload(struct watcher *monitor)
     journal_set(&monitor->journal, settings);
     password_files_set(&monitor->passwords, settings);
     selectors_set(&monitor->selectors, settings);
+    names_set(&monitor->names, settings);
     context_publish(&monitor->context, settings, PATIENCE_NS, &result);
     settings_free(settings);
+}
+
+/* Sentinels name other servers than were published. Tried now and then: it may be in vain. */
+static bool servers_have_changed(struct watcher *monitor)
+{
+    uint64_t now_ns = clock_boot_ns();
+
+    if (!monitor->segment.live || now_ns < monitor->servers_ns ||
+        !discovery_differs(&monitor->segment))
+        return false;
+    monitor->servers_ns = now_ns + NS_PER_S;
+    return true;
 }
 
 /* Read once it has stayed the same for a turn. A file that is missing changes nothing. */
@@ -128,7 +147,7 @@ static void watch_file(struct watcher *monitor)
         return;
     settled = file_stamp_equal(&now, &monitor->seen);
     monitor->seen = now;
-    if ((settled && !file_stamp_equal(&now, &monitor->tried)) ||
+    if ((settled && !file_stamp_equal(&now, &monitor->tried)) || servers_have_changed(monitor) ||
         (monitor->turns++ % LOOK_TURNS == 0 && password_files_changed(&monitor->passwords)))
         reload(monitor);
 }
@@ -216,6 +235,8 @@ static int run(struct watcher *monitor, int ready)
             journal_follow(&monitor->journal, &monitor->segment);
         report_prober(monitor);
         selectors_turn(&monitor->selectors, &monitor->segment, prober_holds(&monitor->prober));
+        if (names_turn(&monitor->names, &monitor->segment, prober_holds(&monitor->prober)))
+            reload(monitor);
         tell_ready(monitor, &ready);
         if (signal_number == SIGTERM || signal_number == SIGINT || !is_needed(monitor, turns))
             break;
@@ -227,6 +248,7 @@ static int run(struct watcher *monitor, int ready)
     }
     prober_stop(&monitor->prober);
     selectors_stop(&monitor->selectors);
+    names_stop(&monitor->names);
     if (monitor->segment.live)
         journal_follow(&monitor->journal, &monitor->segment);
     return status;

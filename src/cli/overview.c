@@ -29,6 +29,18 @@ static void write_address(char *out, size_t size, const char *host, uint16_t por
         text_format(out, size, "%s:%u", host, (unsigned)port);
 }
 
+/* What is found changes while it is read, now and then: then it is as if nothing were known. */
+static bool read_discovery(const struct bank_view *view, struct service_row *row)
+{
+    row->discovers = row->view.settings.discover != 0;
+    if (!row->discovers)
+        return true;
+    if (!bank_discover(view, row->view.settings.discover - 1, &row->discover))
+        return false;
+    discovery_read(&row->view.live->discovery, row->discover.identity, &row->found);
+    return true;
+}
+
 static bool read_service(const struct bank_view *view, uint32_t index, struct service_row *row)
 {
     if (!service_read(view, index, &row->view))
@@ -48,7 +60,7 @@ static bool read_service(const struct bank_view *view, uint32_t index, struct se
     for (uint32_t i = 0; i < row->match_count; i++)
         if (!bank_match(view, row->view.settings.first_match + i, &row->matches[i]))
             return false;
-    return true;
+    return read_discovery(view, row);
 }
 
 static void judge_hold(const struct overview *overview, struct service_row *row)

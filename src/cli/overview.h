@@ -12,6 +12,7 @@
 #include "policy/choose.h"
 #include "settings/settings.h"
 #include "state/decision.h"
+#include "state/discovery.h"
 #include "state/lease.h"
 
 struct service_row {
@@ -21,6 +22,9 @@ struct service_row {
     char addresses[ENDPOINTS_MAX][ADDRESS_HOST_TEXT + 8]; /* as configured, with the port */
     uint32_t match_count;
     struct match_settings matches[MATCHES_MAX];
+    bool discovers; /* Sentinels are asked: */
+    struct discover_settings discover;
+    struct found found;
     enum service_mode mode;        /* in force */
     bool manual;                   /* the operator has switched to an endpoint */
     uint64_t manual_until_wall_ns; /* 0 = no end */

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/shared.h"
+#include "cli/sources.h"
 #include "cli/when.h"
 #include "state/checked.h"
 #include "state/live.h"
@@ -171,7 +172,7 @@ static json_t *service_json(const struct overview *overview, const struct connec
                             const struct service_row *row, bool history)
 {
     const struct service_settings *settings = &row->view.settings;
-    json_t *object = json_object(), *endpoints = json_array();
+    json_t *object = json_object(), *endpoints = json_array(), *discovery = sources_json(row);
 
     for (uint32_t i = 0; i < row->view.count; i++)
         json_array_append_new(endpoints, endpoint_json(overview, connections, row, i, history));
@@ -183,6 +184,8 @@ static json_t *service_json(const struct overview *overview, const struct connec
     json_object_set_new(object, "switches", number(load_relaxed(&row->view.live->switches)));
     json_object_set_new(object, "last_switch", last_switch_json(row));
     json_object_set_new(object, "endpoints", endpoints);
+    if (discovery != NULL)
+        json_object_set_new(object, "discovery", discovery);
     return object;
 }
 

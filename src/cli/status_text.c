@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/shared.h"
+#include "cli/sources.h"
 #include "cli/table.h"
 #include "cli/when.h"
 #include "state/checked.h"
@@ -208,6 +209,7 @@ static void put_service(const struct overview *overview, const struct connection
     for (uint32_t i = 0; i < row->view.count; i++)
         put_endpoint(&table, overview, connections, row, i);
     table_print(&table, out, "  ", colours);
+    sources_text(overview, row, out, colours);
 }
 
 void status_text(const struct overview *overview, const struct connections *connections,

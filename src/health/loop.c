@@ -4,9 +4,12 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "health/census.h"
+#include "health/follow.h"
 #include "health/health.h"
 #include "health/targets.h"
+#include "state/bell.h"
 #include "state/checked.h"
+#include "state/standing.h"
 
 /* A hint is a word in memory, which poll() cannot wait for: so it is looked at this often. */
 #define HINT_LOOK_MIN_NS (5 * NS_PER_MS)
@@ -19,6 +22,7 @@ struct loop {
     struct contender *self;
     const struct segment *segment;
     struct targets targets;
+    struct follow follow;
     uint64_t look_ns; /* between two looks at the hints */
     uint64_t beat_ns; /* when the next is due; so are the following */
     uint64_t second_ns;
@@ -27,7 +31,8 @@ struct loop {
     uint32_t hints; /* seen so far */
     uint32_t random;
     uint32_t poll_count;
-    bool lost; /* somebody else has the lease */
+    uint32_t target_polls; /* of those; behind them are the Sentinels' */
+    bool lost;             /* somebody else has the lease */
     void (*tick)(void *context);
     void *context;
     struct service_view service; /* large: one for all uses */
@@ -67,6 +72,15 @@ static void pick_look(struct loop *loop)
         loop->look_ns = HINT_LOOK_MAX_NS;
 }
 
+/* A thread does nothing where only the program is to check. */
+static bool is_left_to_program(const struct loop *loop)
+{
+    struct bank_view view;
+
+    return loop->self->class == LEASE_THREAD && bank_open(loop->segment, &view) &&
+           bank_monitor(&view) == MONITOR_PROCESS;
+}
+
 static int follow_settings(struct loop *loop, bool look_at_secrets, uint64_t now_ns)
 {
     struct bank_view view;
@@ -75,6 +89,8 @@ static int follow_settings(struct loop *loop, bool look_at_secrets, uint64_t now
     if (!targets_outdated(&loop->targets, look_at_secrets))
         return 0;
     error = targets_build(&loop->targets, now_ns);
+    if (!error && !is_left_to_program(loop))
+        error = follow_build(&loop->follow, now_ns);
     if (error)
         return error == -EAGAIN ? 0 : error; /* the next turn tries again */
     pick_look(loop);
@@ -157,6 +173,45 @@ static bool is_trouble(enum check_cause cause)
     return cause == CHECK_WRONGPASS || cause == CHECK_NOPERM;
 }
 
+/* ---- who is the master ---- */
+
+static void judge_masters(struct loop *loop, uint64_t now_ns)
+{
+    const struct service_view *service = &loop->service;
+    uint32_t slot = service->settings.slot;
+
+    if (!standing_judge(service, follow_found(&loop->follow, slot),
+                        follow_calm_ns(&loop->follow, slot), now_ns))
+        return;
+    if (standing_doubts(service))
+        follow_ask(&loop->follow, slot, now_ns);
+    service_decide(service, now_ns);
+    bell_ring(loop->segment);
+}
+
+/* Before the verdict, which decides. */
+static void note_role(struct loop *loop, const struct member *member, enum role_wanted role,
+                      uint64_t now_ns)
+{
+    checked_role(&loop->service, member->index, role);
+    standing_saw(&loop->service, member->index, role == ROLE_MASTER ? SEEN_MASTER : SEEN_REPLICA,
+                 now_ns);
+    judge_masters(loop, now_ns);
+}
+
+/* After the verdict. One that nobody answers for is not there, one that does not answer is gone
+ * when that is a verdict. */
+static void note_silence(struct loop *loop, const struct member *member, const struct check *check,
+                         uint64_t now_ns)
+{
+    if (check->cause == CHECK_REFUSED ||
+        verdict_unpack(load_relaxed(&member->live->health)).health == HEALTH_UNHEALTHY)
+        standing_saw(&loop->service, member->index, SEEN_GONE, now_ns);
+    judge_masters(loop, now_ns);
+}
+
+/* ---- results ---- */
+
 /* Its result for one endpoint: alone, with others, or as the gate of failback. */
 static void record_for(struct loop *loop, const struct member *member, const struct check *check,
                        uint64_t now_ns)
@@ -179,11 +234,14 @@ static void record_for(struct loop *loop, const struct member *member, const str
 }
 
 /* What the operator may not know: where the file asks for no role, writes may go to a replica. */
-static void record_role(const struct loop *loop, const struct member *member, enum role_wanted role)
+static void warn_of_replica(const struct loop *loop, const struct member *member,
+                            enum role_wanted role)
 {
     struct member *first = &loop->targets.members[member->first];
     bool is_active_replica;
 
+    if (role == ROLE_ANY)
+        return;
     checked_role(&loop->service, member->index, role);
     is_active_replica = checked_is_active_replica(&loop->service, member->index);
     if (is_active_replica && !first->warned && !member->is_to_be_replica)
@@ -192,8 +250,9 @@ static void record_role(const struct loop *loop, const struct member *member, en
 }
 
 static void record(struct loop *loop, struct target *target, const struct check *check,
-                   enum role_wanted role, uint64_t now_ns)
+                   const struct probe_result *result, uint64_t now_ns)
 {
+    enum role_wanted role = result->role;
     bool complain = is_trouble(check->cause) && check->cause != target->trouble;
     bool settled = check->passed;
 
@@ -207,11 +266,15 @@ static void record(struct loop *loop, struct target *target, const struct check 
         m = member->next;
         if (!read_service(loop, member->service))
             return;
+        if (role != ROLE_ANY)
+            note_role(loop, member, role, now_ns);
         record_for(loop, member, check, now_ns);
+        if (role == ROLE_ANY && !check->passed && !member->gate && !loop->lost)
+            note_silence(loop, member, check, now_ns);
         if (complain && !loop->lost)
             checked_complain(&loop->service, member->index, check->cause);
-        if (role != ROLE_ANY && !loop->lost)
-            record_role(loop, member, role);
+        if (!loop->lost)
+            warn_of_replica(loop, member, role == ROLE_ANY ? result->aside : role);
         if (member->list.count == 1 && !member->gate)
             settled = settled && is_healthy(member);
         else
@@ -255,7 +318,7 @@ static int collect(struct loop *loop, struct target *target, bool late, uint64_t
         if (late)
             result.rtt_ns = 0;
         if (schedule_finished(&target->schedule, &result, &check))
-            record(loop, target, &check, result.role, now_ns);
+            record(loop, target, &check, &result, now_ns);
         else if (result.outcome == PROBE_VOID && result.cause != CHECK_FINE)
             note_void(loop, target, result.cause);
     }
@@ -295,6 +358,7 @@ static uint64_t next_turn_ns(const struct loop *loop, uint64_t now_ns)
     uint64_t at_ns = now_ns + loop->look_ns;
 
     sooner(&at_ns, loop->beat_ns);
+    sooner(&at_ns, follow_due_ns(&loop->follow));
     for (uint32_t i = 0; i < loop->service_count; i++)
         sooner(&at_ns, loop->decide_ns[i]);
     for (uint32_t i = 0; i < loop->targets.count; i++) {
@@ -324,6 +388,9 @@ static void fill_polls(struct loop *loop)
             (struct pollfd){.fd = fd, .events = probe_events(target->probe)};
         target->polled = loop->poll_count;
     }
+    loop->target_polls = loop->poll_count;
+    loop->poll_count += follow_polls(&loop->follow, &loop->targets.polls[loop->poll_count],
+                                     loop->targets.limit - loop->poll_count);
 }
 
 /* 0 or -errno: then nobody knows what has come, and nothing may be judged. */
@@ -372,6 +439,39 @@ static int handle(struct loop *loop, uint64_t planned_ns, uint64_t now_ns)
     return error;
 }
 
+/* Of the service in this slot. */
+static void obey(struct loop *loop, uint32_t slot, bool new_master, uint64_t now_ns)
+{
+    for (uint32_t i = 0; i < loop->service_count; i++) {
+        if (!read_service(loop, i) || loop->service.settings.slot != slot)
+            continue;
+        if (new_master)
+            standing_new_master(&loop->service);
+        judge_masters(loop, now_ns);
+    }
+}
+
+/* What Sentinels say, and what follows from it. */
+static void handle_sentinels(struct loop *loop, uint64_t planned_ns, uint64_t now_ns)
+{
+    struct follow *follow = &loop->follow;
+    bool new_master;
+    uint32_t slot;
+
+    loop->lost = !lease_held(loop->self);
+    if (loop->lost)
+        return;
+    follow_run(follow, &loop->targets.polls[loop->target_polls],
+               now_ns > planned_ns ? now_ns - planned_ns : 0, now_ns);
+    if (follow->new_servers) /* to be published by who is called by the tick */
+        loop->second_ns = now_ns;
+    follow->new_servers = false;
+    if (targets_outdated(&loop->targets, false))
+        return; /* the next turn acts on it, by the settings then in force */
+    while ((slot = follow_news(follow, &new_master)) != NO_SLOT)
+        obey(loop, slot, new_master, now_ns);
+}
+
 static int turn(struct loop *loop)
 {
     uint64_t planned_ns, now_ns = clock_boot_ns();
@@ -390,7 +490,10 @@ static int turn(struct loop *loop)
     now_ns = clock_boot_ns();
     if (!error)
         error = wait(loop, 0);
-    if (!error)
+    if (error)
+        return error;
+    handle_sentinels(loop, planned_ns, now_ns);
+    if (!loop->lost)
         error = handle(loop, planned_ns, now_ns);
     bell_announce(loop->segment);
     return error;
@@ -409,9 +512,11 @@ int health_run_ticking(struct contender *self, const char *secrets_path, const a
     };
     int error = targets_open(&loop.targets, loop.segment, secrets_path, self->class);
 
+    follow_open(&loop.follow, loop.segment, secrets_path);
     while (!error && !loop.lost && lease_held(self) && !segment_superseded(loop.segment) &&
            !atomic_load_explicit(stop, memory_order_relaxed))
         error = turn(&loop);
+    follow_close(&loop.follow);
     targets_close(&loop.targets);
     return error;
 }

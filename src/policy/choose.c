@@ -4,10 +4,15 @@
 
 #include "policy/spread.h"
 
+bool candidate_is_barred(const struct candidate *candidate)
+{
+    return candidate->bar >= BAR_RETURNED;
+}
+
 /* The operator's word and the health checks' admit it; the breaker is another matter. */
 static bool is_fit(const struct candidate *candidate, bool any_healthy)
 {
-    if (candidate->admin != ADMIN_READY)
+    if (candidate->admin != ADMIN_READY || candidate_is_barred(candidate))
         return false;
     return candidate->health == HEALTH_HEALTHY ||
            (candidate->health == HEALTH_UNKNOWN && !any_healthy);
@@ -62,6 +67,8 @@ static bool is_better(enum strategy strategy, const struct candidate *a, const s
         return a->held;
     if (a->same_zone != b->same_zone)
         return a->same_zone;
+    if (a->tier != b->tier)
+        return a->tier < b->tier;
     switch (strategy) {
     case STRATEGY_PRIORITY:
         return a->weight_milli > b->weight_milli;
@@ -137,8 +144,26 @@ static enum choice_reason why_lost(const struct candidate *candidate)
 {
     if (candidate->admin != ADMIN_READY)
         return CHOICE_ADMIN;
+    if (candidate_is_barred(candidate) && candidate->health != HEALTH_UNHEALTHY)
+        return CHOICE_SENTINEL;
     return breaker_admits(candidate) || candidate->health == HEALTH_UNHEALTHY ? CHOICE_HEALTH
                                                                               : CHOICE_BREAKER;
+}
+
+static const char *bar_text(enum bar bar)
+{
+    switch (bar) {
+    case BAR_RETURNED:
+        return "a master that has just come back";
+    case BAR_REPLICA:
+        return "not the master";
+    case BAR_OTHER_MASTER:
+        return "Sentinels name another master";
+    case BAR_NONE:
+    case BAR_FAILBACK:
+        break;
+    }
+    return NULL;
 }
 
 const char *candidate_why_not(const struct candidate candidates[], unsigned count, unsigned index)
@@ -151,6 +176,8 @@ const char *candidate_why_not(const struct candidate candidates[], unsigned coun
         return "in maintenance";
     if (candidate->health == HEALTH_UNHEALTHY)
         return "unhealthy";
+    if (candidate_is_barred(candidate))
+        return bar_text(candidate->bar);
     if (candidate->breaker == BREAKER_OPEN)
         return "breaker open";
     if (candidate->breaker == BREAKER_HALF_OPEN)
@@ -160,7 +187,24 @@ const char *candidate_why_not(const struct candidate candidates[], unsigned coun
     return NULL;
 }
 
-/* The operator's own, else those of the same zone, else all. */
+/* Those of the best tier. */
+static uint32_t best_tier(const struct candidate candidates[], unsigned count, uint32_t set)
+{
+    uint32_t best = 0;
+    unsigned tier = UINT8_MAX + 1;
+
+    for (unsigned i = 0; i < count; i++) {
+        if (!(set & 1u << i) || candidates[i].tier > tier)
+            continue;
+        if (candidates[i].tier < tier)
+            best = 0;
+        tier = candidates[i].tier;
+        best |= 1u << i;
+    }
+    return best;
+}
+
+/* The operator's own, else the best tier of the same zone, else of all. */
 static uint32_t preferred(const struct candidate candidates[], unsigned count, uint32_t set)
 {
     uint32_t held = 0, near = 0;
@@ -175,7 +219,7 @@ static uint32_t preferred(const struct candidate candidates[], unsigned count, u
     near &= set;
     if (held)
         return held;
-    return near ? near : set;
+    return best_tier(candidates, count, near ? near : set);
 }
 
 /* No endpoint is left and none comes back: each connection goes where its turn says. */
@@ -247,7 +291,8 @@ int choose_faster(const struct candidate candidates[], unsigned count, int curre
         const struct candidate *one = &candidates[i];
 
         if (!(eligible & 1u << i) || in_grace(one, now_ns) || one->latency_us == 0 ||
-            (slow->same_zone && !one->same_zone))
+            (slow->same_zone && !one->same_zone) ||
+            (slow->same_zone == one->same_zone && slow->tier < one->tier))
             continue;
         if ((uint64_t)one->latency_us * 4 <= (uint64_t)slow->latency_us * 3 &&
             (uint64_t)one->latency_us + LEAST_US <= slow->latency_us &&
@@ -288,7 +333,8 @@ int choose_next(const struct choice_rules *rules, const struct candidate candida
     if (trials)
         return best_of(strategy, candidates, count, trials, now_ns);
     for (unsigned i = 0; desperate && i < count; i++)
-        if (!(tried & 1u << i) && candidates[i].admin == ADMIN_READY)
+        if (!(tried & 1u << i) && candidates[i].admin == ADMIN_READY &&
+            !candidate_is_barred(&candidates[i]))
             return (int)i;
     return -1;
 }
@@ -310,6 +356,8 @@ const char *choice_reason_name(enum choice_reason reason)
         return "drained";
     case CHOICE_MANUAL:
         return "manual";
+    case CHOICE_SENTINEL:
+        return "sentinel";
     case CHOICE_REMOVED:
         break;
     }

@@ -19,6 +19,8 @@ enum {
     NAME_TEXT = 48,     /* names of services, endpoints, checks and zones, with their NUL */
     CHECKS_MAX = 64,    /* check blocks of a file */
     EXPRESSION_MAX = 8, /* checks in one all(…), any(…) or majority(…) */
+    SENTINELS_MAX = 8,  /* per service */
+    NAT_MAX = 16,       /* entries of a nat_map */
 };
 
 enum strategy {

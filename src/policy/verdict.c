@@ -160,6 +160,10 @@ const char *check_cause_text(enum check_cause cause)
         return "lag: too far behind, or unavailable";
     case CHECK_LAG_SCHEMA:
         return "lag: the cluster calls the question malformed";
+    case CHECK_NO_SUCH_MASTER:
+        return "it knows no master of that name";
+    case CHECK_SENTINEL_NAMES:
+        return "it names servers by host names, not addresses";
     case CHECK_CAUSES:
         break;
     }
@@ -198,6 +202,12 @@ static bool reached(uint8_t count, uint32_t threshold)
     return count >= (threshold < UINT8_MAX ? threshold : UINT8_MAX);
 }
 
+/* The server answered, and what it said about its role is so: nothing to be confirmed. */
+static bool is_about_role(uint8_t cause)
+{
+    return cause == CHECK_IS_REPLICA || cause == CHECK_IS_MASTER;
+}
+
 struct verdict verdict_after(struct verdict before, const struct health_rules *rules, bool passed,
                              enum check_cause cause)
 {
@@ -208,9 +218,9 @@ struct verdict verdict_after(struct verdict before, const struct health_rules *r
     after.fell = passed ? 0 : one_more(before.fell);
     if (before.health == HEALTH_UNKNOWN)
         after.health = passed ? HEALTH_HEALTHY : HEALTH_UNHEALTHY;
-    else if (passed && reached(after.rose, rules->rise))
+    else if (passed && (reached(after.rose, rules->rise) || is_about_role(before.cause)))
         after.health = HEALTH_HEALTHY;
-    else if (!passed && reached(after.fell, rules->fall))
+    else if (!passed && (reached(after.fell, rules->fall) || is_about_role(after.cause)))
         after.health = HEALTH_UNHEALTHY;
     if (after.health != before.health)
         after.changes++;

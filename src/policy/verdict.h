@@ -2,8 +2,9 @@
  * verdict: from single checks to a verdict on an endpoint's health. Pure and [hook].
  *
  * `fall` failed checks in a row make it UNHEALTHY, `rise` passed ones HEALTHY; from UNKNOWN the
- * first check decides. A check that is void (the prober was not running, this host's own trouble)
- * never comes here.
+ * first check decides, and so does one that says that the server has become what it shall not be,
+ * or has ceased to be that. A check that is void (the prober was not running, this host's own
+ * trouble) never comes here.
  */
 #ifndef POLICY_VERDICT_H
 #define POLICY_VERDICT_H
@@ -91,6 +92,8 @@ enum check_cause {
     CHECK_LAG_ENDPOINT,
     CHECK_LAG_BEHIND,
     CHECK_LAG_SCHEMA,
+    CHECK_NO_SUCH_MASTER,
+    CHECK_SENTINEL_NAMES,
     CHECK_CAUSES,
 };
 

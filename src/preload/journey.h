@@ -57,6 +57,9 @@ struct pick pick_next(struct journey *journey);
 /* The next endpoint in order of preference that is not in `tried`, or -1. */
 int pick_other(struct journey *journey, uint32_t tried, bool desperate);
 
+/* Some endpoint must not be connected to, whatever else there is. */
+bool pick_is_barred(const struct journey *journey);
+
 /*
  * when_all_down = wait on a blocking socket: until an endpoint is eligible, a trial is due or the
  * time is up. False: a signal came.

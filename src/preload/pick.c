@@ -103,6 +103,17 @@ int pick_other(struct journey *journey, uint32_t tried, bool desperate)
                        journey->now_ns);
 }
 
+bool pick_is_barred(const struct journey *journey)
+{
+    struct candidate candidates[ENDPOINTS_MAX];
+
+    service_candidates(journey->service, candidates, journey->now_ns);
+    for (uint32_t i = 0; i < journey->service->count; i++)
+        if (candidate_is_barred(&candidates[i]))
+            return true;
+    return false;
+}
+
 /* Endpoints that this process saw fail a moment ago, unless that would leave none. */
 static uint32_t avoided(struct journey *journey)
 {

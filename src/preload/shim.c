@@ -19,7 +19,10 @@
 #include "preload/real.h"
 #include "preload/spawn.h"
 #include "state/bank.h"
+#include "state/discovery.h"
 #include "state/publish.h"
+
+#define PUBLISH_PAUSE_NS NS_PER_S /* for servers that were found: it may be in vain */
 
 enum {
     SEGMENTS_MAX = 8, /* the first, and those that superseded it while the process lives */
@@ -422,6 +425,18 @@ static bool password_is_refused(const struct segment *segment)
     return false;
 }
 
+/* Sentinels name other servers than were published. */
+static bool servers_have_changed(const struct segment *segment)
+{
+    static uint64_t publish_ns; /* under `attaching` */
+    uint64_t now_ns = clock_coarse_ns();
+
+    if (now_ns < publish_ns || !discovery_differs(segment))
+        return false;
+    publish_ns = now_ns + PUBLISH_PAUSE_NS;
+    return true;
+}
+
 void shim_follow_file(void *segment)
 {
     static struct place place; /* see above */
@@ -432,8 +447,8 @@ void shim_follow_file(void *segment)
     if (!atomic_compare_exchange_strong_explicit(&attaching, &nobody, self, memory_order_acquire,
                                                  memory_order_relaxed))
         return;
-    if (find_config(config) &&
-        (file_has_changed(segment, config) || password_is_refused(segment))) {
+    if (find_config(config) && (file_has_changed(segment, config) || password_is_refused(segment) ||
+                                servers_have_changed(segment))) {
         struct place_request request = {
             .runtime_dir = environment.runtime_dir[0] ? environment.runtime_dir : NULL,
             .instance = environment.instance[0] ? environment.instance : NULL,

@@ -43,6 +43,11 @@ RARE static struct pick pick_when_all_down(struct journey *journey)
     }
     if (pick.endpoint < 0)
         pick.endpoint = pick_other(journey, 0, true);
+    /* Where the program wanted to go might be one that must not be written to. */
+    if (pick.endpoint < 0 && pick_is_barred(journey)) {
+        log_info("%s: no master: refused", settings->name);
+        journey->error = ECONNREFUSED;
+    }
     return pick;
 }
 

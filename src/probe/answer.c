@@ -3,6 +3,7 @@
 #include <stddef.h>
 
 #include "base/text.h"
+#include "policy/outcome.h"
 
 /* With the space: BUSYKEY and BUSYGROUP are something else. */
 static const struct {
@@ -35,4 +36,22 @@ enum check_cause answer_cause(const char *text)
 bool answer_is_alive(enum check_cause cause)
 {
     return cause == CHECK_NOAUTH || cause == CHECK_WRONGPASS || cause == CHECK_NOPERM;
+}
+
+enum check_cause answer_cause_of(int error)
+{
+    switch (outcome_of(error)) {
+    case OUTCOME_REFUSED:
+        return CHECK_REFUSED;
+    case OUTCOME_TIMEOUT:
+        return CHECK_TIMEOUT;
+    case OUTCOME_RESET:
+        return CHECK_RESET;
+    case OUTCOME_UNREACHABLE:
+        return CHECK_UNREACHABLE;
+    case OUTCOME_OK:
+    case OUTCOME_LOCAL:
+        break;
+    }
+    return CHECK_FINE;
 }

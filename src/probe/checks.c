@@ -75,6 +75,7 @@ void check_finish(struct check *check, enum probe_outcome outcome, enum check_ca
         .cause = cause,
         .error = error,
         .role = check->role,
+        .aside = check->aside,
         .started_ns = check->started_ns,
         .rtt_ns = outcome == PROBE_PASSED && now_ns > check->sent_ns ? now_ns - check->sent_ns : 0,
     };

@@ -18,7 +18,7 @@ struct check {
     uint64_t sent_ns;
     uint64_t token;
     enum check_cause found; /* by its answers so far */
-    enum role_wanted role;
+    enum role_wanted role, aside;
     bool resent; /* once already: its connection ended */
     bool finished;
     struct probe_result result;

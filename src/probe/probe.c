@@ -34,7 +34,7 @@ struct probe {
     enum check_cause
         refusal;            /* what AUTH was answered, should the server hang up; or CHECK_CLOSED */
     uint64_t role_asked_ns; /* beside the checks, last */
-    enum role_wanted role;  /* what it is; ROLE_ANY: not known */
+    enum role_wanted role;  /* what it answered, until a check takes it with it; or ROLE_ANY */
     bool role_is_secret;    /* it will not say, or hangs up on who asks */
     struct connection connection;
 };
@@ -60,24 +60,6 @@ void probe_init(struct probe *probe, const struct probe_target *target)
     probe->target = *target;
     probe->kind = target->kind < PROBE_HTTP ? kinds[target->kind] : NULL;
     connection_init(&probe->connection);
-}
-
-static enum check_cause cause_of(int error)
-{
-    switch (outcome_of(error)) {
-    case OUTCOME_REFUSED:
-        return CHECK_REFUSED;
-    case OUTCOME_TIMEOUT:
-        return CHECK_TIMEOUT;
-    case OUTCOME_RESET:
-        return CHECK_RESET;
-    case OUTCOME_UNREACHABLE:
-        return CHECK_UNREACHABLE;
-    case OUTCOME_OK:
-    case OUTCOME_LOCAL:
-        break;
-    }
-    return CHECK_FINE;
 }
 
 bool probe_can(const struct probe_target *target)
@@ -279,7 +261,7 @@ static void connection_answered(struct probe *probe, int error)
         if (error == -EPROTO)
             fail_for(probe, check, trouble);
         else
-            fail(probe, check, cause_of(-error), -error);
+            fail(probe, check, answer_cause_of(-error), -error);
     }
 }
 
@@ -363,8 +345,8 @@ static void judge(struct probe *probe, struct check *check, const struct reply *
         check->found = cause;
     if (!answered->last)
         return;
-    if (probe->kind != &kind_role)
-        check->role = probe->role;
+    check->aside = probe->role;
+    probe->role = ROLE_ANY;
     if (check->found == CHECK_FINE)
         check_finish(check, PROBE_PASSED, probe->auth, 0, probe->now_ns);
     else if (probe->kind->alive_is_enough && answer_is_alive(check->found))
@@ -409,7 +391,7 @@ static void connection_ended(struct probe *probe, int error)
     else if (error == -EPIPE || probe->refusal != CHECK_CLOSED)
         move_to_new_connection(probe, probe->refusal, 0);
     else
-        move_to_new_connection(probe, cause_of(-error), -error);
+        move_to_new_connection(probe, answer_cause_of(-error), -error);
 }
 
 /* The replies that are complete. False: the connection is gone. */

@@ -49,8 +49,9 @@ enum probe_outcome { PROBE_PASSED, PROBE_FAILED, PROBE_VOID };
 struct probe_result {
     enum probe_outcome outcome;
     enum check_cause cause;
-    int error;             /* errno where there was one */
-    enum role_wanted role; /* what ROLE said; ROLE_ANY: nothing was asked or understood */
+    int error;              /* errno where there was one */
+    enum role_wanted role;  /* what ROLE said; ROLE_ANY: nothing was asked or understood */
+    enum role_wanted aside; /* the same of a question beside the checks, answered before this */
     uint64_t started_ns;
     uint64_t rtt_ns; /* of a passed check: from its sending (tcp: its start) to the answer */
 };

@@ -32,6 +32,17 @@ static enum reply_type type_of(const redisReadTask *task)
     return task->type == REDIS_REPLY_ERROR ? REPLY_ERROR : REPLY_STRING;
 }
 
+static void let_hear(const struct reader *reader, const redisReadTask *task, const char *text,
+                     size_t length)
+{
+    struct word word = {.index = (unsigned)task->idx, .length = length, .text = text};
+
+    for (const redisReadTask *outer = task->parent; outer; outer = outer->parent)
+        word.depth++;
+    if (reader->hear && word.depth > 0)
+        reader->hear(reader->listener, &word);
+}
+
 /* What these return stands for an object, of which only that it is not NULL matters. */
 static void *note_string(const redisReadTask *task, char *text, size_t length)
 {
@@ -40,6 +51,7 @@ static void *note_string(const redisReadTask *task, char *text, size_t length)
     /* On 32 bits a length close to SIZE_MAX passes hiredis's own test. */
     if (length > REPLY_MAX + READER_CHUNK)
         return NULL;
+    let_hear(reader, task, text, length);
     if (!task->parent) {
         reader->reply.type = type_of(task);
         note_text(&reader->reply, text, length);
@@ -120,10 +132,20 @@ static void get_reply(void *argument)
     call->status = redisReaderGetReply(call->reader->hiredis, &call->reply);
 }
 
+void reader_listen(struct reader *reader, reader_hear *hear, void *listener)
+{
+    reader->hear = hear;
+    reader->listener = listener;
+}
+
 void reader_reset(struct reader *reader)
 {
+    reader_hear *hear = reader->hear;
+    void *listener = reader->listener;
+
     arena_close(&reader->arena);
     memset(reader, 0, sizeof(*reader));
+    reader_listen(reader, hear, listener);
 }
 
 static int begin_reading(struct reader *reader)

@@ -32,6 +32,16 @@ struct reply {
     char fourth[REPLY_FOURTH]; /* of an array: its fourth element's, as far as it fits */
 };
 
+/* A string inside of an array, as it is read. */
+struct word {
+    unsigned depth; /* 1: of the reply itself, 2: of an array in it */
+    unsigned index; /* in its array */
+    size_t length;
+    const char *text; /* not terminated */
+};
+
+typedef void reader_hear(void *listener, const struct word *word);
+
 struct reader {
     struct arena arena;
     void *hiredis;           /* the redisReader, NULL between replies */
@@ -41,9 +51,14 @@ struct reader {
     size_t begin_length;
     bool push;
     struct reply reply;
+    reader_hear *hear; /* NULL: nobody wants to know more than `reply` tells */
+    void *listener;
 };
 
-/* Forgets everything; a reader of zero bytes is fresh too. */
+/* Who wants to hear of every string inside of arrays. Stays until it is called again. */
+void reader_listen(struct reader *reader, reader_hear *hear, void *listener);
+
+/* Forgets everything, save who listens; a reader of zero bytes is fresh too. */
 void reader_reset(struct reader *reader);
 
 /* At most READER_CHUNK bytes; call reader_next() until it returns 0 before the next. 0 or -ENOMEM.

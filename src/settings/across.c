@@ -125,12 +125,44 @@ static void compare_monitor(const struct settings *settings, struct complaints *
             complain(
                 complaints, service->line, service->name,
                 "strategy = command needs `redisteer monitor`, which monitor = thread excludes");
+        if (service->discover.dns || service->discover.srv[0])
+            complain(complaints,
+                     service->discover.dns ? service->discover.dns_line
+                                           : service->discover.srv_line,
+                     service->name,
+                     "dns and srv need `redisteer monitor`, which monitor = thread excludes");
         for (size_t j = 0; j < service->endpoint_count; j++) {
             const struct endpoint *endpoint = &service->endpoints[j];
             if (gated || endpoint->tls.enabled || needs_program(settings, &endpoint->health.probe))
                 complain(complaints, endpoint->line, endpoint->name,
                          "checks over TLS and of type http, lag or exec need `redisteer monitor`, "
                          "which monitor = thread excludes");
+        }
+    }
+}
+
+static bool same_source(const struct discover *a, const struct discover *b)
+{
+    return a->sentinel_count && b->sentinel_count && text_equal(a->master_name, b->master_name) &&
+           text_equal(a->sentinels[0].host, b->sentinels[0].host) &&
+           a->sentinels[0].port == b->sentinels[0].port;
+}
+
+/* What Sentinels name they will name for both services. */
+static void compare_discovery(const struct settings *settings, struct complaints *complaints)
+{
+    for (size_t i = 1; i < settings->service_count; i++) {
+        const struct service *service = &settings->services[i];
+        for (size_t j = 0; service->resolve != RESOLVE_VIRTUAL && j < i; j++) {
+            const struct service *other = &settings->services[j];
+            if (other->resolve == RESOLVE_VIRTUAL ||
+                !same_source(&service->discover, &other->discover))
+                continue;
+            complain(complaints, service->discover.line, service->discover.master_name,
+                     "service %s follows the same master as service %s (line %u), so all but one "
+                     "of them must say resolve = virtual",
+                     service->name, other->name, other->discover.line);
+            break;
         }
     }
 }
@@ -158,6 +190,7 @@ int compare_services(const struct settings *settings, struct complaints *complai
         }
     }
     each_equal(spots, endpoints, complaints, compare_endpoints);
+    compare_discovery(settings, complaints);
     if (settings->monitor == MONITOR_THREAD)
         compare_monitor(settings, complaints);
     free(spots);

@@ -60,6 +60,7 @@ void service_defaults(struct service *service)
         .jitter = 5000,
         .errors = FAILURES,
     };
+    service->discover.refresh_ns = 30 * NS_PER_S;
     service->failover = (struct failover_rules){
         .failback = true,
         .failback_check_ns = NS_PER_S,

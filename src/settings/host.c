@@ -25,3 +25,13 @@ bool understand_host(const struct input *in, const char *name, const struct valu
     *out = (struct host_port){0};
     return false;
 }
+
+bool understand_host_at(const struct input *in, const char *name, const struct value *value,
+                        uint16_t port, struct host_port *out)
+{
+    if (!understand_host(in, name, value, false, out))
+        return false;
+    if (!out->has_port)
+        out->port = port;
+    return true;
+}

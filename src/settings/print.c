@@ -178,12 +178,37 @@ static void print_endpoint(FILE *out, const struct settings *settings,
     fprintf(out, "    }\n");
 }
 
-static void print_discover(FILE *out, const char *in)
+static void print_nat_map(FILE *out, const struct discover *discover)
 {
-    fprintf(out, "    discover {\n");
-    fprintf(out, "%ssentinels = {}\n%smaster_name = \"\"\n%squorum = 0\n", in, in, in);
-    fprintf(out, "%susername = \"\"\n%spassword_file = \"\"\n%ssrv = \"\"\n", in, in, in);
-    fprintf(out, "%sdns = false\n%srefresh = 30s\n%snat_map = {}\n    }\n", in, in, in);
+    char to[ADDRESS_TEXT];
+
+    for (size_t i = 0; i < discover->nat_count; i++) {
+        const struct host_port *from = &discover->nat[i].from;
+        bool v6 = strchr(from->host, ':') != NULL;
+
+        fprintf(out, "%s\"%s%s%s:%u=%s\"", i ? ", " : " ", v6 ? "[" : "", from->host, v6 ? "]" : "",
+                (unsigned)from->port, address_format(&discover->nat[i].to, to));
+    }
+}
+
+static void print_discover(FILE *out, const char *in, const struct discover *discover)
+{
+    fprintf(out, "    discover {\n%ssentinels = {", in);
+    for (size_t i = 0; i < discover->sentinel_count; i++) {
+        fputs(i ? ", " : " ", out);
+        host(out, &discover->sentinels[i]);
+    }
+    fprintf(out, "%s}\n", discover->sentinel_count ? " " : "");
+    text(out, in, "master_name", discover->master_name);
+    number(out, in, "quorum", discover->quorum);
+    text(out, in, "username", discover->username);
+    text(out, in, "password_file", discover->password_file);
+    text(out, in, "srv", discover->srv);
+    fprintf(out, "%sdns = %s\n", in, discover->dns ? "true" : "false");
+    print_duration(out, in, "refresh", discover->refresh_ns);
+    fprintf(out, "%snat_map = {", in);
+    print_nat_map(out, discover);
+    fprintf(out, "%s}\n    }\n", discover->nat_count ? " " : "");
 }
 
 static void print_service(FILE *out, const struct settings *settings, const struct service *service)
@@ -209,7 +234,7 @@ static void print_service(FILE *out, const struct settings *settings, const stru
     print_words(out, "    ", "selector", selector);
     for (size_t i = 0; i < service->endpoint_count; i++)
         print_endpoint(out, settings, &service->endpoints[i]);
-    print_discover(out, in);
+    print_discover(out, in, &service->discover);
     print_health(out, settings, "    ", in, &service->health);
     print_breaker(out, in, &service->breaker);
     print_connecting(out, in, service);

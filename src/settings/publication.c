@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "settings/merge.h"
 #include "settings/resolve.h"
 #include "settings/secret.h"
 #include "state/bank.h"
@@ -14,11 +15,14 @@ struct draft {
     struct publication publication;
     struct publish_endpoint *endpoints;
     struct match_settings *matches;
-    struct lookup *lookups; /* one per endpoint, same order */
+    struct lookup *lookups; /* per endpoint, same order; per Sentinel; per service with SRV */
     struct secret *secrets; /* the same */
     struct secret *check_secrets;
+    struct secret *sentinel_secrets;     /* one per service */
+    struct discover_settings *discovers; /* the same */
+    struct publish_endpoint *found;      /* ENDPOINTS_MAX per service that discovers some */
     struct tls_settings *tls;
-    size_t endpoint_count, match_count, tls_count;
+    size_t endpoint_count, sentinel_count, srv_count, match_count, tls_count;
 };
 
 static void draft_match(struct match_settings *out, const struct match_entry *entry)
@@ -127,20 +131,57 @@ static void draft_front(struct bank *front, const struct settings *settings,
     memcpy(front->skip, settings->skip, sizeof(front->skip));
 }
 
+static bool discovers(const struct service *service)
+{
+    const struct discover *discover = &service->discover;
+
+    return discover->sentinel_count > 0 || discover->srv[0] || discover->dns;
+}
+
+/* What discovery needs; its look-ups stand behind those of endpoints. */
+static int draft_discovery(struct draft *draft, const struct settings *settings)
+{
+    size_t services = 0;
+
+    for (size_t i = 0; i < settings->service_count; i++) {
+        const struct discover *discover = &settings->services[i].discover;
+
+        services += discovers(&settings->services[i]);
+        for (size_t j = 0; j < discover->sentinel_count; j++) {
+            struct lookup *lookup =
+                &draft->lookups[draft->endpoint_count + draft->sentinel_count++];
+            lookup->host = discover->sentinels[j].host;
+            lookup->port = discover->sentinels[j].port;
+        }
+    }
+    for (size_t i = 0; i < settings->service_count; i++) {
+        const char *srv = settings->services[i].discover.srv;
+
+        if (*srv)
+            draft->lookups[draft->endpoint_count + draft->sentinel_count + draft->srv_count++] =
+                (struct lookup){.host = srv, .srv = true};
+    }
+    draft->sentinel_secrets = calloc(settings->service_count + 1, sizeof(*draft->sentinel_secrets));
+    draft->discovers = calloc(settings->service_count + 1, sizeof(*draft->discovers));
+    draft->found = calloc(services * ENDPOINTS_MAX + 1, sizeof(*draft->found));
+    return draft->sentinel_secrets && draft->discovers && draft->found ? 0 : -ENOMEM;
+}
+
 static int draft_all(struct draft *draft, const struct settings *settings,
                      const struct place *place)
 {
-    size_t endpoints = 0, matches = 0;
+    size_t endpoints = 0, matches = 0, others = 0;
 
     for (size_t i = 0; i < settings->service_count; i++) {
         endpoints += settings->services[i].endpoint_count;
         matches += settings->services[i].match_count;
+        others += settings->services[i].discover.sentinel_count + 1; /* 1: SRV */
     }
     draft->publication.services =
         calloc(settings->service_count + 1, sizeof(struct publish_service));
     draft->endpoints = calloc(endpoints + 1, sizeof(*draft->endpoints));
     draft->matches = calloc(matches + 1, sizeof(*draft->matches));
-    draft->lookups = calloc(endpoints + 1, sizeof(*draft->lookups));
+    draft->lookups = calloc(endpoints + others + 1, sizeof(*draft->lookups));
     draft->secrets = calloc(endpoints + 1, sizeof(*draft->secrets));
     draft->check_secrets = calloc(settings->check_count + 1, sizeof(*draft->check_secrets));
     draft->tls = calloc(endpoints + settings->check_count + 1, sizeof(*draft->tls));
@@ -161,7 +202,12 @@ static int draft_all(struct draft *draft, const struct settings *settings,
                       settings->zone);
     draft->publication.tls = draft->tls;
     draft->publication.tls_count = (uint32_t)draft->tls_count;
-    return 0;
+    return draft_discovery(draft, settings);
+}
+
+static size_t look_ups(const struct draft *draft)
+{
+    return draft->endpoint_count + draft->sentinel_count + draft->srv_count;
 }
 
 static void draft_free(struct draft *draft)
@@ -170,6 +216,8 @@ static void draft_free(struct draft *draft)
     free(draft->publication.checks);
     free(draft->endpoints);
     free(draft->matches);
+    for (size_t i = 0; draft->lookups && i < look_ups(draft); i++)
+        free(draft->lookups[i].offers);
     free(draft->lookups);
     free(draft->tls);
     if (draft->secrets)
@@ -179,6 +227,33 @@ static void draft_free(struct draft *draft)
         explicit_bzero(draft->check_secrets,
                        draft->publication.check_count * sizeof(*draft->check_secrets));
     free(draft->check_secrets);
+    if (draft->sentinel_secrets)
+        explicit_bzero(draft->sentinel_secrets,
+                       draft->publication.service_count * sizeof(*draft->sentinel_secrets));
+    free(draft->sentinel_secrets);
+    free(draft->discovers);
+    free(draft->found);
+}
+
+/* Those for Sentinels, and for the servers they name. */
+static void add_sentinel_secrets(struct draft *draft, const struct settings *settings,
+                                 void (*say)(const char *line))
+{
+    char why[SECRET_WHY], line[NAME_TEXT + SECRET_WHY + 64];
+
+    for (size_t i = 0; i < settings->service_count; i++) {
+        const struct service *service = &settings->services[i];
+        struct secret *secret = &draft->sentinel_secrets[i];
+
+        if (secret_of(service->discover.username, NULL, service->discover.password_file, secret,
+                      why) != 0) {
+            snprintf(line, sizeof(line), "discover of service %s: %s; Sentinels are asked without",
+                     service->name, why);
+            say(line);
+        }
+        draft->publication.services[i].username = secret->username;
+        draft->publication.services[i].password = secret->password;
+    }
 }
 
 /* A password that cannot be read must not keep connections from being steered. */
@@ -216,47 +291,54 @@ static void add_secrets(struct draft *draft, const struct settings *settings,
     }
 }
 
-/* The endpoint in one copy of the settings in force. False when it is not there. */
-static bool find_published(const struct bank_view *view, const struct publish_service *service,
-                           const struct endpoint_label *wanted, struct endpoint_settings *out)
+/*
+ * Adds the addresses that the endpoint has in one copy of the settings in force, or each of those
+ * that were made of its name.
+ */
+static void gather_known(const struct bank_view *view, const struct publish_service *service,
+                         const struct endpoint_label *wanted, struct lookup *lookup)
 {
     struct service_settings found;
+    struct endpoint_settings endpoint;
     struct endpoint_label label;
 
     for (uint32_t i = 0; bank_service(view, i, &found); i++) {
-        if (!text_equal(found.name, service->settings.name))
-            continue;
-        for (uint32_t j = 0; j < found.endpoint_count; j++) {
-            if (bank_label(view, found.first_endpoint + j, &label) &&
-                text_equal(label.name, wanted->name) && text_equal(label.host, wanted->host))
-                return bank_endpoint(view, found.first_endpoint + j, out);
+        for (uint32_t j = 0;
+             text_equal(found.name, service->settings.name) && j < found.endpoint_count; j++) {
+            if (!bank_label(view, found.first_endpoint + j, &label) ||
+                !bank_endpoint(view, found.first_endpoint + j, &endpoint) ||
+                !text_equal(label.host, wanted->host))
+                continue;
+            if (!text_equal(label.name, wanted->name) &&
+                (!text_equal(label.source, discovery_by_dns) ||
+                 endpoint.addresses[0].port != lookup->port))
+                continue;
+            for (uint32_t a = 0;
+                 a < endpoint.address_count && a < ADDRESSES_MAX && lookup->count < ENDPOINTS_MAX;
+                 a++)
+                lookup->addresses[lookup->count++] = endpoint.addresses[a];
         }
     }
-    return false;
 }
 
 /* A name server that is down must not take away addresses that work. */
 static void keep_known(const struct segment *segment, const struct publish_service *service,
                        const struct publish_endpoint *endpoint, struct lookup *lookup)
 {
-    struct endpoint_settings known = {0};
     struct bank_view view;
 
     for (int tries = 0; tries < 3; tries++) {
+        lookup->count = 0;
         if (!bank_open(segment, &view))
             return;
-        bool found = find_published(&view, service, &endpoint->label, &known);
+        gather_known(&view, service, &endpoint->label, lookup);
         if (!bank_valid(&view))
             continue;
-        if (!found || known.address_count > ADDRESSES_MAX)
-            return;
-        lookup->count = known.address_count;
-        for (size_t i = 0; i < lookup->count; i++) {
-            lookup->addresses[i] = known.addresses[i];
+        for (size_t i = 0; i < lookup->count; i++)
             lookup->addresses[i].port = lookup->port;
-        }
         return;
     }
+    lookup->count = 0;
 }
 
 static void report(const struct publish_service *service, const struct publish_endpoint *endpoint,
@@ -265,8 +347,7 @@ static void report(const struct publish_service *service, const struct publish_e
     char line[ADDRESS_HOST_TEXT + 2 * NAME_TEXT + 160];
 
     snprintf(line, sizeof(line), "endpoint %s of service %s: %s does not resolve (%s); %s",
-             endpoint->label.name, service->settings.name, lookup->host,
-             gai_strerror(lookup->error),
+             endpoint->label.name, service->settings.name, lookup->host, lookup_why(lookup),
              lookup->count ? "its last known addresses stay in use"
                            : "it has no address and gets no connections");
     say(line);
@@ -274,8 +355,10 @@ static void report(const struct publish_service *service, const struct publish_e
 
 static void fill_addresses(struct publish_endpoint *endpoint, const struct lookup *lookup)
 {
-    endpoint->settings.address_count = (uint32_t)lookup->count;
-    for (size_t i = 0; i < lookup->count; i++) {
+    size_t count = lookup->count < ADDRESSES_MAX ? lookup->count : ADDRESSES_MAX;
+
+    endpoint->settings.address_count = (uint32_t)count;
+    for (size_t i = 0; i < count; i++) {
         endpoint->settings.addresses[i] = lookup->addresses[i];
         address_format_ip(&lookup->addresses[i], endpoint->label.ip_text[i]);
     }
@@ -288,7 +371,7 @@ static void resolve_all(struct draft *draft, const struct place *place, uint64_t
     const char *why = NULL;
     bool attached = false;
 
-    resolve(draft->lookups, draft->endpoint_count, patience_ns);
+    resolve(draft->lookups, look_ups(draft), patience_ns);
     for (uint32_t i = 0, at = 0; i < draft->publication.service_count; i++) {
         struct publish_service *service = &draft->publication.services[i];
         for (uint32_t j = 0; j < service->endpoint_count; j++, at++) {
@@ -306,6 +389,156 @@ static void resolve_all(struct draft *draft, const struct place *place, uint64_t
         segment_detach(&segment);
 }
 
+static void report_sentinel(const struct service *service, const struct lookup *lookup,
+                            void (*say)(const char *line))
+{
+    char line[ADDRESS_HOST_TEXT + NAME_TEXT + 160];
+
+    snprintf(line, sizeof(line),
+             "discover of service %s: %s does not resolve (%s); it is not asked", service->name,
+             lookup->host, lookup_why(lookup));
+    say(line);
+}
+
+/* What is known of its servers already. */
+static bool known_servers(const struct segment *segment, const struct service *service,
+                          uint64_t identity, struct found *out)
+{
+    struct service_settings found;
+    struct bank_view view;
+
+    if (!bank_open(segment, &view))
+        return false;
+    for (uint32_t i = 0; bank_service(&view, i, &found); i++) {
+        const struct service_live *live = segment_service(segment, found.slot);
+
+        if (live && text_equal(found.name, service->name))
+            return discovery_read(&live->discovery, identity, out);
+    }
+    return false;
+}
+
+/* Those of the service in turn. */
+struct discovery_lookups {
+    const struct lookup *endpoints, *sentinels;
+    struct lookup *srv;
+};
+
+/* What SRV said last, where that was the same question. */
+static void gather_offers(const struct bank_view *view, const struct service *service,
+                          struct lookup *lookup)
+{
+    struct discover_settings discover;
+    struct endpoint_settings endpoint;
+    struct endpoint_label label;
+    struct service_settings found;
+
+    for (uint32_t i = 0; bank_service(view, i, &found); i++) {
+        if (!text_equal(found.name, service->name) || found.discover == 0 ||
+            !bank_discover(view, found.discover - 1, &discover) ||
+            !text_equal(discover.srv, service->discover.srv))
+            continue;
+        for (uint32_t j = 0; j < found.endpoint_count && lookup->count < ENDPOINTS_MAX; j++) {
+            struct offer *offer = &lookup->offers[lookup->count];
+
+            if (!bank_label(view, found.first_endpoint + j, &label) ||
+                !bank_endpoint(view, found.first_endpoint + j, &endpoint) ||
+                !text_equal(label.source, discovery_by_srv))
+                continue;
+            text_copy(offer->host, sizeof(offer->host), label.host);
+            offer->weight_milli = endpoint.weight_milli;
+            offer->tier = endpoint.tier;
+            offer->count = endpoint.address_count;
+            memcpy(offer->addresses, endpoint.addresses, sizeof(offer->addresses));
+            lookup->count += endpoint.address_count > 0;
+        }
+    }
+}
+
+static void keep_offers(const struct segment *segment, const struct service *service,
+                        struct lookup *lookup)
+{
+    struct bank_view view;
+
+    lookup->count = 0;
+    if (!lookup->offers)
+        lookup->offers = calloc(ENDPOINTS_MAX, sizeof(*lookup->offers));
+    for (int tries = 0; lookup->offers && tries < 3; tries++) {
+        lookup->count = 0;
+        if (!bank_open(segment, &view))
+            return;
+        gather_offers(&view, service, lookup);
+        if (bank_valid(&view))
+            return;
+    }
+    lookup->count = 0;
+}
+
+static void report_srv(const struct service *service, const struct lookup *lookup,
+                       void (*say)(const char *line))
+{
+    char line[ADDRESS_HOST_TEXT + NAME_TEXT + 160];
+
+    snprintf(line, sizeof(line), "discover of service %s: %s: %s; %s", service->name, lookup->host,
+             lookup_why(lookup),
+             lookup->count ? "what it last said stays in use" : "it brings no endpoint");
+    say(line);
+}
+
+static void discover_one(const struct service *service, struct publish_service *out,
+                         const struct segment *segment, struct discovery_lookups *lookups,
+                         struct publish_endpoint *room, void (*say)(const char *line))
+{
+    struct found found = {0};
+
+    merge_describe(service, lookups->sentinels, out->discover);
+    for (size_t i = 0; i < service->discover.sentinel_count; i++)
+        if (lookups->sentinels[i].error)
+            report_sentinel(service, &lookups->sentinels[i], say);
+    merge_begin(out, service, lookups->endpoints, room);
+    if (service->discover.srv[0]) {
+        if (lookups->srv->error) {
+            if (segment)
+                keep_offers(segment, service, lookups->srv);
+            report_srv(service, lookups->srv, say);
+        }
+        merge_offers(out, lookups->srv);
+    }
+    if (segment)
+        known_servers(segment, service, out->discover->identity, &found);
+    merge_found(out, &found);
+}
+
+static void discover_all(struct draft *draft, const struct settings *settings,
+                         const struct place *place, void (*say)(const char *line))
+{
+    struct discovery_lookups lookups = {
+        .endpoints = draft->lookups,
+        .sentinels = &draft->lookups[draft->endpoint_count],
+        .srv = &draft->lookups[draft->endpoint_count + draft->sentinel_count],
+    };
+    struct publish_endpoint *room = draft->found;
+    struct segment segment = {0};
+    const char *why;
+    bool attached = segment_attach(&segment, place, &why) == 0;
+
+    for (size_t i = 0; i < settings->service_count; i++) {
+        const struct service *service = &settings->services[i];
+        struct publish_service *out = &draft->publication.services[i];
+
+        if (discovers(service)) {
+            out->discover = &draft->discovers[i];
+            discover_one(service, out, attached ? &segment : NULL, &lookups, room, say);
+            room += ENDPOINTS_MAX;
+        }
+        lookups.endpoints += service->endpoint_count;
+        lookups.sentinels += service->discover.sentinel_count;
+        lookups.srv += service->discover.srv[0] != '\0';
+    }
+    if (attached)
+        segment_detach(&segment);
+}
+
 int settings_publish(const struct settings *settings, const struct place *place,
                      uint64_t patience_ns, enum publish_result *result,
                      void (*say)(const char *line))
@@ -316,7 +549,9 @@ int settings_publish(const struct settings *settings, const struct place *place,
 
     if (!error) {
         add_secrets(&draft, settings, say);
+        add_sentinel_secrets(&draft, settings, say);
         resolve_all(&draft, place, patience_ns, say);
+        discover_all(&draft, settings, place, say);
         error = publish(place, &draft.publication, result, &why);
     }
     if (error)

@@ -152,6 +152,8 @@ void settings_free(struct settings *settings)
             free_secret(service->endpoints[j].password);
             free_secret(service->endpoints[j].password_file);
         }
+        free_secret(service->discover.username);
+        free_secret(service->discover.password_file);
     }
     for (size_t i = 0; settings->checks && i < settings->check_count; i++) {
         free_secret(settings->checks[i].username);

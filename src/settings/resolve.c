@@ -10,6 +10,14 @@
 #include "base/text.h"
 
 enum { THREADS_MAX = 16 };
+#define PATIENCE_MAX_NS (5 * NS_PER_S) /* of the driver, where the caller has no limit */
+
+const struct name_driver *name_driver;
+
+const char *lookup_why(const struct lookup *lookup)
+{
+    return lookup->why ? lookup->why : gai_strerror(lookup->error);
+}
 
 static int by_bytes(const void *a, const void *b)
 {
@@ -31,7 +39,7 @@ static bool is_known(const struct address *addresses, size_t count, const struct
  */
 static void take(struct lookup *lookup, const struct addrinfo *found)
 {
-    for (; found && lookup->count < ADDRESSES_MAX; found = found->ai_next) {
+    for (; found && lookup->count < ENDPOINTS_MAX; found = found->ai_next) {
         struct address address;
         if (address_from_sockaddr(found->ai_addr, found->ai_addrlen, &address) != 0)
             continue;
@@ -43,7 +51,7 @@ static void take(struct lookup *lookup, const struct addrinfo *found)
     lookup->error = lookup->count ? 0 : EAI_NONAME;
 }
 
-static void look_up(struct lookup *lookup)
+static void look_up(struct lookup *lookup, uint64_t patience_ns)
 {
     static const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
     struct addrinfo *found = NULL;
@@ -51,6 +59,13 @@ static void look_up(struct lookup *lookup)
     if (address_parse_ip(lookup->host, &lookup->addresses[0]) == 0) {
         lookup->addresses[0].port = lookup->port;
         lookup->count = 1;
+        lookup->error = 0;
+        return;
+    }
+    if (name_driver && name_driver->ask(lookup, patience_ns))
+        return;
+    if (lookup->srv) {
+        lookup->error = EAI_FAIL;
         return;
     }
     lookup->error = getaddrinfo(lookup->host, NULL, &hints, &found);
@@ -71,14 +86,15 @@ struct queue {
     size_t next;
     size_t done;
     size_t count;
+    uint64_t patience_ns;
     struct item {
         struct lookup lookup;
         char host[ADDRESS_HOST_TEXT];
-        bool finished;
+        bool finished; /* and `offers` are the caller's */
     } items[];
 };
 
-static struct queue *queue_new(const struct lookup *lookups, size_t count)
+static struct queue *queue_new(const struct lookup *lookups, size_t count, uint64_t patience_ns)
 {
     struct queue *queue = calloc(1, sizeof(*queue) + count * sizeof(queue->items[0]));
     pthread_condattr_t attributes;
@@ -92,8 +108,10 @@ static struct queue *queue_new(const struct lookup *lookups, size_t count)
     pthread_condattr_destroy(&attributes);
     queue->users = 1;
     queue->count = count;
+    queue->patience_ns = patience_ns ? patience_ns : PATIENCE_MAX_NS;
     for (size_t i = 0; i < count; i++) {
         queue->items[i].lookup = lookups[i];
+        queue->items[i].lookup.offers = NULL; /* the caller's, where there are some */
         text_copy(queue->items[i].host, sizeof(queue->items[i].host), lookups[i].host);
         queue->items[i].lookup.host = queue->items[i].host;
     }
@@ -109,6 +127,8 @@ static void queue_leave(struct queue *queue)
     pthread_mutex_unlock(&queue->lock);
     if (!last)
         return;
+    for (size_t i = 0; i < queue->count; i++)
+        free(queue->items[i].lookup.offers);
     pthread_cond_destroy(&queue->progress);
     pthread_mutex_destroy(&queue->lock);
     free(queue);
@@ -121,7 +141,8 @@ static void drain(struct queue *queue)
         struct item *item = &queue->items[queue->next++];
 
         pthread_mutex_unlock(&queue->lock);
-        look_up(&item->lookup);
+        if (!item->lookup.known)
+            look_up(&item->lookup, queue->patience_ns);
         pthread_mutex_lock(&queue->lock);
         item->finished = true;
         queue->done++;
@@ -183,10 +204,14 @@ static void await(struct queue *queue, uint64_t patience_ns)
 
 void resolve(struct lookup *lookups, size_t count, uint64_t patience_ns)
 {
-    struct queue *queue = queue_new(lookups, count);
+    struct queue *queue;
 
-    for (size_t i = 0; i < count; i++)
-        lookups[i].error = EAI_AGAIN;
+    for (size_t i = 0; i < count; i++) {
+        lookups[i].known = name_driver && name_driver->known(&lookups[i]);
+        if (!lookups[i].known)
+            lookups[i].error = EAI_AGAIN;
+    }
+    queue = queue_new(lookups, count, patience_ns);
     if (!queue)
         return;
     if (start_threads(queue) == 0)
@@ -196,8 +221,10 @@ void resolve(struct lookup *lookups, size_t count, uint64_t patience_ns)
     for (size_t i = 0; i < count; i++) {
         const char *host = lookups[i].host;
 
-        if (queue->items[i].finished)
+        if (queue->items[i].finished && !lookups[i].known) {
             lookups[i] = queue->items[i].lookup;
+            queue->items[i].lookup.offers = NULL;
+        }
         lookups[i].host = host;
     }
     pthread_mutex_unlock(&queue->lock);

@@ -131,40 +131,6 @@ static void failback(const struct reading *reading, const struct input *in,
     understand_probe(reading, in, true, &rules->gate);
 }
 
-static void discover(const struct input *in)
-{
-    static const char *const texts[] = {"master_name", "username", "srv"};
-    char path[PATH_TEXT] = "";
-    struct host_port at;
-
-    for (size_t i = 0; i < value_count(in, "sentinels"); i++)
-        understand_host(in, "sentinels", value_at(in, "sentinels", i), false, &at);
-    if (value_count(in, "sentinels"))
-        value_unavailable(in, "sentinels");
-    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-        if (value_of(in, texts[i]) && *value_of(in, texts[i])->text)
-            value_unavailable(in, texts[i]);
-    }
-    understand_password_file(in, path, sizeof(path));
-    if (*path)
-        value_unavailable(in, "password_file");
-    if (value_number(in, "quorum", 0, 0, 100))
-        value_unavailable(in, "quorum");
-    if (value_bool(in, "dns", false))
-        value_unavailable(in, "dns");
-    if (value_duration(in, "refresh", 30 * NS_PER_S, NS_PER_S, 24 * NS_PER_H) != 30 * NS_PER_S)
-        value_unavailable(in, "refresh");
-    for (size_t i = 0; i < value_count(in, "nat_map"); i++) {
-        const struct value *value = value_at(in, "nat_map", i);
-        const char *equals = strchr(value->text, '=');
-        if (!equals || !equals[1] || equals == value->text)
-            value_wrong(in, "nat_map", value,
-                        "takes entries such as 10.0.0.1:6379=203.0.113.1:7001");
-    }
-    if (value_count(in, "nat_map"))
-        value_unavailable(in, "nat_map");
-}
-
 static void selector(const struct reading *reading, const struct input *in, struct service *service)
 {
     struct program_words *words = &service->selector;
@@ -196,9 +162,10 @@ static void selector(const struct reading *reading, const struct input *in, stru
     }
 }
 
-static void options(struct reading *reading, const struct input *in, struct service *service)
+static int options(struct reading *reading, const struct input *in, struct service *service)
 {
     struct input block;
+    int error;
 
     service->mode = value_word(in, "mode", service->mode, &mode_words);
     service->strategy = value_word(in, "strategy", service->strategy, &strategy_words);
@@ -206,7 +173,9 @@ static void options(struct reading *reading, const struct input *in, struct serv
     when_all_down(in, service);
     selector(reading, in, service);
     block = input_block(in, "discover");
-    discover(&block);
+    error = understand_discover(reading, &block, service);
+    if (service->discover.sentinel_count)
+        service->health.role = ROLE_MASTER; /* of those that Sentinels name only one may be it */
     block = input_block(in, "health");
     understand_health(reading, &block, &service->health);
     if (service->strategy == STRATEGY_LATENCY && !service->health.enabled)
@@ -223,12 +192,13 @@ static void options(struct reading *reading, const struct input *in, struct serv
         value_bool(&block, "close_connections", service->failover.close_connections);
     block = input_block(in, "failback");
     failback(reading, &block, &service->failover);
+    return error;
 }
 
 int understand_service(struct reading *reading, const struct input *in, struct service *service)
 {
     size_t count = cfg_size(in->block, "endpoint");
-    int error = 0;
+    int error;
 
     text_copy(service->name, sizeof(service->name), cfg_title(in->block));
     if (!name_is_good(cfg_title(in->block)))
@@ -236,8 +206,9 @@ int understand_service(struct reading *reading, const struct input *in, struct s
                  "a service's name must be 1 to %d letters, digits, '.', '-' or '_'",
                  NAME_TEXT - 1);
     matches(reading, in, service);
-    options(reading, in, service);
-    if (count == 0 && reading->outline->whole)
+    error = options(reading, in, service);
+    if (count == 0 && reading->outline->whole && !service->discover.sentinel_count &&
+        !service->discover.srv_line)
         complain(reading->complaints, service->line, service->name, "the service has no endpoint");
     for (size_t i = 0; i < count && !error; i++) {
         struct input inner = {cfg_getnsec(in->block, "endpoint", (unsigned)i), in->complaints};

@@ -56,6 +56,28 @@ struct endpoint {
     unsigned line;
 };
 
+/* An entry of a nat_map: what Sentinels say, and where that is for this host. */
+struct nat_pair {
+    struct host_port from;
+    struct address to;
+};
+
+struct discover {
+    size_t sentinel_count; /* 0: none are asked */
+    struct host_port sentinels[SENTINELS_MAX];
+    char master_name[MASTER_TEXT];
+    uint32_t quorum; /* 0 = more than half of them */
+    char *username;  /* NULL when not set; for Sentinels and for the servers they name */
+    char *password_file;
+    uint64_t refresh_ns;
+    size_t nat_count;
+    struct nat_pair nat[NAT_MAX];
+    unsigned line; /* of master_name */
+    char srv[ADDRESS_HOST_TEXT]; /* "" = none */
+    bool dns;
+    unsigned srv_line, dns_line;
+};
+
 /* A program and its arguments; words as state/words.h has them. */
 struct program_words {
     unsigned count; /* 0: none */
@@ -79,6 +101,7 @@ struct service {
     struct match_entry matches[MATCHES_MAX];
     size_t endpoint_count;
     struct endpoint endpoints[ENDPOINTS_MAX];
+    struct discover discover;
     unsigned line;
 };
 

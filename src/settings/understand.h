@@ -27,6 +27,10 @@ int understand_service(struct reading *reading, const struct input *in, struct s
 int understand_endpoint(struct reading *reading, const struct input *in,
                         const struct service *service, struct endpoint *endpoint);
 
+/* discover.c: a discover block. 0 or -ENOMEM. */
+int understand_discover(const struct reading *reading, const struct input *in,
+                        struct service *service);
+
 /* health.c: a health block. What it does not say stays as it is in `rules`. */
 void understand_health(const struct reading *reading, const struct input *in,
                        struct health_rules *rules);
@@ -47,6 +51,9 @@ void understand_password_file(const struct input *in, char *out, size_t size);
 /* host.c: "host", "host:port", "[v6]:port"; `any_port` where "host:*" may stand. */
 bool understand_host(const struct input *in, const char *name, const struct value *value,
                      bool any_port, struct host_port *out);
+/* The same where no port means another one than Redis's. */
+bool understand_host_at(const struct input *in, const char *name, const struct value *value,
+                        uint16_t port, struct host_port *out);
 
 /* across.c: what only shows when services are compared with one another. 0 or -ENOMEM. */
 int compare_services(const struct settings *settings, struct complaints *complaints);

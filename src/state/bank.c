@@ -94,6 +94,8 @@ static bool open_at(const struct segment *segment, uint64_t sequence, struct ban
     view->checks_at = load32(&bank->checks_at);
     view->tls_count = load32(&bank->tls_count);
     view->tls_at = load32(&bank->tls_at);
+    view->discover_count = load32(&bank->discover_count);
+    view->discovers_at = load32(&bank->discovers_at);
 
     return array_fits(view->size, view->services_at, view->service_count, SERVICES_MAX,
                       sizeof(struct service_settings)) &&
@@ -108,6 +110,8 @@ static bool open_at(const struct segment *segment, uint64_t sequence, struct ban
                       sizeof(struct check_settings)) &&
            array_fits(view->size, view->tls_at, view->tls_count, TLS_MAX,
                       sizeof(struct tls_settings)) &&
+           array_fits(view->size, view->discovers_at, view->discover_count, SERVICES_MAX,
+                      sizeof(struct discover_settings)) &&
            table_fits(view->size, view->ip_table_at, ip_buckets) &&
            table_fits(view->size, view->name_table_at, name_buckets);
 }
@@ -232,6 +236,20 @@ bool bank_tls(const struct bank_view *view, uint32_t index, struct tls_settings 
     END_TEXT(out->key);
     END_TEXT(out->server_name);
     return true;
+}
+
+bool bank_discover(const struct bank_view *view, uint32_t index, struct discover_settings *out)
+{
+    if (index >= view->discover_count)
+        return false;
+    copy_element(view, view->discovers_at, index, out, sizeof(*out));
+    END_TEXT(out->master_name);
+    END_TEXT(out->srv);
+    for (unsigned i = 0; i < SENTINELS_MAX; i++)
+        END_TEXT(out->hosts[i]);
+    for (unsigned i = 0; i < NAT_MAX; i++)
+        END_TEXT(out->nat[i].host);
+    return out->count <= SENTINELS_MAX && out->nat_count <= NAT_MAX;
 }
 
 static bool find_slot(const struct bank_view *view, uint32_t slot, char name[static NAME_TEXT])

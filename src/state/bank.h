@@ -33,6 +33,7 @@ struct bank_view {
     uint32_t name_mask, name_table_at;
     uint32_t check_count, checks_at;
     uint32_t tls_count, tls_at;
+    uint32_t discover_count, discovers_at;
 };
 
 bool bank_open(const struct segment *segment, struct bank_view *view);
@@ -48,6 +49,8 @@ bool bank_label(const struct bank_view *view, uint32_t index, struct endpoint_la
 /* A check block, and how a check speaks TLS; `index` as settings have it, less the 1 of `tls`. */
 bool bank_check(const struct bank_view *view, uint32_t index, struct check_settings *out);
 bool bank_tls(const struct bank_view *view, uint32_t index, struct tls_settings *out);
+/* How a service's endpoints are found; `index` as settings have it, less the 1. */
+bool bank_discover(const struct bank_view *view, uint32_t index, struct discover_settings *out);
 bool bank_match(const struct bank_view *view, uint32_t index, struct match_settings *out);
 
 /*

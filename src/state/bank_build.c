@@ -15,7 +15,7 @@ enum { IP_SPARSENESS = 4, IP_BUCKETS_MIN = 1024 };
 struct builder {
     unsigned char *base;
     struct bank *bank;
-    uint32_t next_endpoint, next_match, next_ip;
+    uint32_t next_endpoint, next_match, next_ip, next_discover;
 };
 
 static uint32_t power_of_two_from(uint32_t least)
@@ -45,6 +45,7 @@ static void count_service(const struct publish_service *service, struct bank *co
 
     counts->endpoint_count += service->endpoint_count;
     counts->match_count += service->match_count;
+    counts->discover_count += service->discover != NULL;
     for (uint32_t i = 0; i < service->match_count; i++)
         counts->ip_count += !service->matches[i].is_name;
     for (uint32_t i = 0; member && i < service->endpoint_count; i++)
@@ -68,6 +69,7 @@ static size_t lay_out(const struct publication *publication, struct bank *bank)
     bank->endpoint_count = 0;
     bank->match_count = 0;
     bank->ip_count = 0;
+    bank->discover_count = 0;
     for (uint32_t i = 0; i < publication->service_count; i++)
         count_service(&publication->services[i], bank);
     bank->label_count = bank->endpoint_count;
@@ -88,6 +90,7 @@ static size_t lay_out(const struct publication *publication, struct bank *bank)
     bank->name_table_at = reserve(&size, bank->name_buckets, sizeof(uint32_t));
     bank->checks_at = reserve(&size, bank->check_count, sizeof(struct check_settings));
     bank->tls_at = reserve(&size, bank->tls_count, sizeof(struct tls_settings));
+    bank->discovers_at = reserve(&size, bank->discover_count, sizeof(struct discover_settings));
     bank->size = size;
     return size;
 }
@@ -183,6 +186,7 @@ static void fill_endpoints(struct builder *builder, const struct publication *pu
         candidates[e] = (struct candidate){
             .weight_milli = service->endpoints[e].settings.weight_milli,
             .same_zone = service->endpoints[e].settings.same_zone != 0,
+            .tier = service->endpoints[e].settings.tier,
         };
     for (uint32_t e = 0; e < service->endpoint_count; e++) {
         const struct endpoint_settings *settings = &service->endpoints[e].settings;
@@ -226,6 +230,20 @@ static void fill_checks(const struct builder *builder, const struct publication 
         tls[i] = publication->tls[i];
 }
 
+static void fill_discover(struct builder *builder, const struct publish_service *service,
+                          struct service_settings *settings)
+{
+    struct discover_settings *discovers = part(builder, builder->bank->discovers_at);
+
+    settings->discover = 0;
+    if (!service->discover)
+        return;
+    discovers[builder->next_discover] = *service->discover;
+    if (service->discover->dns || service->discover->srv[0])
+        builder->bank->needs_program = 1;
+    settings->discover = ++builder->next_discover;
+}
+
 static void fill_service(struct builder *builder, const struct publication *publication,
                          const struct publish_service *service, uint32_t index)
 {
@@ -240,6 +258,7 @@ static void fill_service(struct builder *builder, const struct publication *publ
     settings->failover.gate_lasts_ns = gate_lasts_ns(publication, &service->settings);
     if (settings->strategy == STRATEGY_COMMAND)
         builder->bank->needs_program = 1;
+    fill_discover(builder, service, settings);
     fill_matches(builder, service, index);
     fill_endpoints(builder, publication, service, index);
     if (settings->resolve == RESOLVE_VIRTUAL)

@@ -266,7 +266,8 @@ void checked_hint(const struct service_view *service, uint32_t index, uint64_t n
 
 static bool is_to_be_left(const struct candidate *candidate)
 {
-    return candidate->health == HEALTH_UNHEALTHY || candidate->admin != ADMIN_READY;
+    return candidate->health == HEALTH_UNHEALTHY || candidate->admin != ADMIN_READY ||
+           candidate_is_barred(candidate);
 }
 
 bool checked_must_shut(const struct service_view *service, uint32_t index, uint64_t now_ns)

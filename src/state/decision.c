@@ -7,6 +7,7 @@
 #include "base/hints.h"
 #include "base/text.h"
 #include "policy/spread.h"
+#include "policy/standing.h"
 #include "policy/verdict.h"
 #include "state/bell.h"
 #include "state/events.h"
@@ -171,9 +172,18 @@ HOT static struct candidate candidate_of(const struct service_view *service, uin
         .breaker = breaker_state(&live->breaker, &service->settings.breaker, now_ns),
         .admin = admin_of(live),
         .same_zone = endpoint->same_zone != 0,
+        .tier = endpoint->tier,
         .gated = service->settings.failover.gate.count > 0 &&
                  !gate_holds(live, service->settings.failover.gate_lasts_ns, now_ns, NULL),
+        .bar = standing_unpack(load_relaxed(&live->standing)).bar,
     };
+
+    /* Of an endpoint that nobody checks nobody knows what it is. */
+    if (UNLIKELY(candidate.bar != BAR_NONE)) {
+        if (candidate.health == HEALTH_UNKNOWN)
+            candidate.bar = BAR_NONE;
+        candidate.gated = candidate.gated || candidate.bar == BAR_FAILBACK;
+    }
 
     add_measures(service, live, &candidate, now_ns);
     return candidate;
@@ -294,6 +304,9 @@ static void describe(enum choice_reason reason, enum strategy strategy, struct e
         break;
     case CHOICE_REMOVED:
         what = "no longer in the settings";
+        break;
+    case CHOICE_SENTINEL:
+        what = "Sentinels name another master";
         break;
     case CHOICE_FAILBACK:
         if (strategy == STRATEGY_LATENCY)

@@ -27,7 +27,7 @@
 #define SEGMENT_MAGIC "rdsteer"
 
 enum {
-    SEGMENT_ABI = 4, /* raised by any change to this file or to policy/rules.h, breaker.h */
+    SEGMENT_ABI = 5, /* raised by any change to this file or to policy/rules.h, breaker.h */
     SEGMENT_ALIGN = 64 * 1024,
     SEGMENT_HEAD_SIZE = 4096,
     SEGMENT_MAX_SIZE = 256 * 1024 * 1024,
@@ -44,6 +44,8 @@ enum {
     CHECK_TEXT = 768,
     CHECK_WORDS_MAX = 32,
     EXPECT_TEXT = 128,
+    MASTER_TEXT = 128,
+    NAMES_MAX = ENDPOINTS_MAX + 1, /* that a service asks for: its endpoints', and SRV */
     NO_SLOT = 0xffff,
 };
 
@@ -91,6 +93,7 @@ struct bank {
     uint32_t needs_program;               /* 1: some of it is beyond a program's thread */
     uint32_t check_count, checks_at;
     uint32_t tls_count, tls_at;
+    uint32_t discover_count, discovers_at;
     char path[PATH_TEXT]; /* of the configuration file, absolute */
     char instance[INSTANCE_TEXT];
     char zone[NAME_TEXT];
@@ -112,6 +115,8 @@ struct service_settings {
     uint32_t endpoint_count;
     uint32_t first_match;
     uint32_t match_count;
+    uint32_t discover; /* index + 1 of how its endpoints are found, 0 = as the file says */
+    uint32_t spare;
     uint8_t strategy;
     uint8_t resolve;
     uint8_t mode;
@@ -125,7 +130,8 @@ struct endpoint_brief {
     uint32_t weight_milli;
     uint8_t same_zone;
     uint8_t unrivalled; /* no other endpoint of the service is preferred to it: choose.h */
-    uint8_t spare[2];
+    uint8_t tier;
+    uint8_t spare;
     SHARED64 uint64_t
         health_lasts_ns; /* a verdict without a check for so long is none; 0: no checks */
 };
@@ -166,8 +172,9 @@ struct endpoint_settings {
     uint32_t generation;
     uint32_t weight_milli;
     uint8_t same_zone;
-    uint8_t unrivalled; /* filled in by publishing, as is what follows */
-    uint8_t spare[2];
+    uint8_t unrivalled; /* filled in by publishing, as is what follows the tier */
+    uint8_t tier;       /* see choose.h */
+    uint8_t spare;
     SHARED64 uint64_t health_lasts_ns;
     uint32_t address_count;
     uint32_t past_count;
@@ -185,6 +192,31 @@ struct endpoint_label {
     char host[ADDRESS_HOST_TEXT];                 /* as configured */
     char ip_text[ADDRESSES_MAX][ADDRESS_IP_TEXT]; /* for look-ups: hooks format nothing */
     char source[16];                              /* "file" */
+};
+
+/* An address that Sentinels name, and where it really is for this host. */
+struct nat_entry {
+    char host[ADDRESS_HOST_TEXT]; /* as Sentinels say it */
+    struct address to;            /* with the port */
+    uint32_t port;                /* as Sentinels say it */
+    uint32_t spare;
+};
+
+/* A discover block. */
+struct discover_settings {
+    char master_name[MASTER_TEXT];
+    char hosts[SENTINELS_MAX][ADDRESS_HOST_TEXT]; /* as configured */
+    struct address sentinels[SENTINELS_MAX];      /* resolved when published; port 0 = not */
+    struct nat_entry nat[NAT_MAX];
+    SHARED64 uint64_t refresh_ns;
+    SHARED64 uint64_t identity; /* what was found for another one is not for this one */
+    uint32_t count;             /* of sentinels */
+    uint32_t quorum;            /* never 0 */
+    uint32_t nat_count;
+    uint32_t secret; /* what its entry in the file of secrets must carry; 0 = it has none */
+    char srv[ADDRESS_HOST_TEXT]; /* "" = none */
+    uint32_t dns;                /* 1: each address of a name is an endpoint */
+    uint32_t spare;
 };
 
 /* One entry of `match`. Names are chained by hash in the name table. */
@@ -239,6 +271,39 @@ struct live_head {
     struct contender_slot contenders[CONTENDERS_MAX];
 };
 
+/* What one Sentinel has said; by the holder of the lease alone. */
+struct source_live {
+    SHARED64 atomic_u64 answered_ms; /* CLOCK_REALTIME; 0 = never */
+    SHARED64 atomic_u64 next_ms;     /* CLOCK_REALTIME */
+    SHARED64 atomic_u64 failed;      /* {enum check_cause:16, CLOCK_REALTIME ms:48} */
+    SHARED64 atomic_u64 troubled;    /* 1: no answer since then */
+    SHARED64 atomic_u64 master[3];   /* struct address; port 0 = it has named none */
+    SHARED64 atomic_u64 spare;
+};
+
+/* What came of one name; by the monitor that holds the lease alone. */
+struct name_live {
+    SHARED64 atomic_u64 key;         /* of the name: name_key(); 0 = none */
+    SHARED64 atomic_u64 answered_ms; /* CLOCK_REALTIME; 0 = never */
+    SHARED64 atomic_u64 next_ms;     /* CLOCK_REALTIME */
+    SHARED64 atomic_u64 failed;      /* {enum dns_cause:16, CLOCK_REALTIME ms:48} */
+    SHARED64 atomic_u64 troubled;    /* 1: no answer since then */
+};
+
+/* What is known of a service's servers; see discovery.h. */
+struct discovery_live {
+    SHARED64 atomic_u64 lock;      /* odd: being written */
+    SHARED64 atomic_u64 identity;  /* of the discover block that it was found for */
+    SHARED64 atomic_u64 count;     /* of servers */
+    SHARED64 atomic_u64 agreed_ms; /* CLOCK_REALTIME when a quorum was last heard */
+    SHARED64 atomic_u64 master[3]; /* that a quorum agrees on; port 0 = none yet */
+    SHARED64 atomic_u64 spare;
+    SHARED64 atomic_u64 servers[ENDPOINTS_MAX][3];
+    struct source_live sources[SENTINELS_MAX];
+    struct name_live names[NAMES_MAX];
+    SHARED64 atomic_u64 names_spare[3];
+};
+
 struct service_live {
     SHARED64 atomic_u64 active; /* slot of the active endpoint, epoch: see live.h. CAS only */
     SHARED64 atomic_u64 switches;
@@ -252,6 +317,7 @@ struct service_live {
     SHARED64 atomic_u64 turns;      /* connections so far */
     SHARED64 atomic_u64 challenger; /* who has been faster, and since when: see live.h */
     SHARED64 atomic_u64 spare[6];
+    struct discovery_live discovery;
 };
 
 /* See history.c. */
@@ -287,7 +353,8 @@ struct endpoint_live {
     SHARED64 atomic_u64 rank;        /* by the selector program, 1 = first; 0 = not named */
     SHARED64 atomic_u64 next_connect_ns; /* connect.rate: see pace.h */
     SHARED64 atomic_u64 recovered_ns;    /* CLOCK_BOOTTIME when it was last well again */
-    SHARED64 atomic_u64 check_spare[6];
+    SHARED64 atomic_u64 standing;        /* as a master: see standing.h */
+    SHARED64 atomic_u64 check_spare[5];
     struct check_record checks[64];
 };
 
@@ -318,7 +385,10 @@ _Static_assert(sizeof(struct endpoint_label) % 8 == 0, "copied by words");
 _Static_assert(sizeof(struct match_settings) % 8 == 0, "copied by words");
 _Static_assert(sizeof(struct ip_entry) % 8 == 0, "copied by words");
 _Static_assert(sizeof(struct bank) % 8 == 0, "copied by words");
-_Static_assert(sizeof(struct service_live) == 128, "two cache lines");
+_Static_assert(sizeof(struct discovery_live) == 960 + 704, "same in every process");
+_Static_assert(sizeof(struct service_live) == 128 + 1664, "28 cache lines");
+_Static_assert(sizeof(struct discover_settings) % 8 == 0, "copied by words");
+_Static_assert(sizeof(struct address) == 24, "three words");
 _Static_assert(sizeof(struct endpoint_live) == 64 + 64 + sizeof(struct breaker) + 128 + 1024,
                "lanes");
 _Static_assert(sizeof(struct event_slot) == 368, "same in every process");

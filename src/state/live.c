@@ -140,7 +140,7 @@ bool last_switch_read(const struct service_live *live, struct last_switch *out)
     uint64_t when = load_relaxed(&live->last_switch_ms);
     uint64_t reason = what >> 16 & LOW16;
 
-    if (what == 0 || (what & LOW16) != (when & LOW16) || reason > CHOICE_MANUAL)
+    if (what == 0 || (what & LOW16) != (when & LOW16) || reason > CHOICE_SENTINEL)
         return false;
     out->wall_ms = when >> 16;
     out->from = code_slot(what >> 48);

@@ -250,6 +250,26 @@ static bool take_check_secret(struct publish_check *check, uint32_t index, struc
            text_copy(out->secret.password, sizeof(out->secret.password), password);
 }
 
+/* The same for what Sentinels are told. */
+static bool take_discover_secret(struct publish_service *service, uint32_t index,
+                                 struct secret_entry *out)
+{
+    const char *username = service->username ? service->username : "";
+    const char *password = service->password ? service->password : "";
+
+    if (!service->discover)
+        return false;
+    service->discover->secret = 0;
+    if (!*username && !*password)
+        return false;
+    service->discover->secret =
+        (uint32_t)hash_bytes(service->discover, sizeof(*service->discover)) | 1;
+    out->slot = ENDPOINT_SLOTS_MAX + CHECKS_MAX + index;
+    out->generation = service->discover->secret;
+    return text_copy(out->secret.username, sizeof(out->secret.username), username) &&
+           text_copy(out->secret.password, sizeof(out->secret.password), password);
+}
+
 /* Once slots are picked, and before anybody sees them. */
 static int write_secrets(const struct place *place, const struct publication *publication,
                          const char **why)
@@ -261,8 +281,9 @@ static int write_secrets(const struct place *place, const struct publication *pu
     if (!entries)
         return -ENOMEM;
     for (uint32_t i = 0; i < publication->service_count; i++) {
-        const struct publish_service *service = &publication->services[i];
+        struct publish_service *service = &publication->services[i];
 
+        count += take_discover_secret(service, i, &entries[count]);
         for (uint32_t e = 0; e < service->endpoint_count; e++)
             count += take_secret(&service->endpoints[e], &entries[count]);
     }

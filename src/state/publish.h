@@ -29,7 +29,10 @@ struct publish_service {
     uint32_t endpoint_count;
     struct publish_endpoint *endpoints;
     uint32_t match_count;
-    struct match_settings *matches; /* host, address, port, any_port and is_name are read */
+    struct match_settings *matches;     /* host, address, port, any_port and is_name are read */
+    struct discover_settings *discover; /* NULL: none; `secret` is filled in */
+    const char *username;               /* with it: for the file of secrets; NULL or "" = none */
+    const char *password;
 };
 
 struct publish_check {

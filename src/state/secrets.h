@@ -17,8 +17,9 @@
 #include "state/layout.h"
 #include "state/place.h"
 
-/* Slots: those of the endpoints, then one per check block. */
-enum { SECRET_TEXT = 256, SECRETS_MAX = ENDPOINT_SLOTS_MAX + CHECKS_MAX };
+/* Slots: those of the endpoints, then one per check block, then one per service for its Sentinels.
+ */
+enum { SECRET_TEXT = 256, SECRETS_MAX = ENDPOINT_SLOTS_MAX + CHECKS_MAX + SERVICES_MAX };
 
 struct secret {
     char username[SECRET_TEXT]; /* "" = the default user */

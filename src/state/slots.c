@@ -120,6 +120,68 @@ static void add_past(struct endpoint_settings *settings, const struct address *a
         settings->past[settings->past_count++] = *address;
 }
 
+static bool has_now(const struct publish_service *service, const struct address *address)
+{
+    for (uint32_t e = 0; e < service->endpoint_count; e++) {
+        const struct endpoint_settings *now = &service->endpoints[e].settings;
+
+        for (uint32_t i = 0; i < now->address_count; i++)
+            if (address_equal(&now->addresses[i], address))
+                return true;
+    }
+    return false;
+}
+
+/* To one that has room for it; where none has, the oldest of one goes. */
+static void adopt_past(struct publish_service *service, const struct address *address)
+{
+    struct endpoint_settings *now;
+
+    if (service->endpoint_count == 0 || has_now(service, address))
+        return;
+    for (uint32_t e = 0; e < service->endpoint_count; e++) {
+        now = &service->endpoints[e].settings;
+        for (uint32_t i = 0; i < now->past_count; i++)
+            if (address_equal(&now->past[i], address))
+                return;
+    }
+    for (uint32_t e = 0; e < service->endpoint_count; e++) {
+        now = &service->endpoints[e].settings;
+        if (now->past_count == PAST_ADDRESSES_MAX)
+            continue;
+        now->past[now->past_count++] = *address;
+        return;
+    }
+    now = &service->endpoints[address_hash_ip(address) % service->endpoint_count].settings;
+    now->past[PAST_ADDRESSES_MAX - 1] = *address;
+}
+
+static bool is_gone(const struct publish_service *service, const struct endpoint_label *label)
+{
+    for (uint32_t e = 0; e < service->endpoint_count; e++)
+        if (text_equal(service->endpoints[e].label.name, label->name))
+            return false;
+    return true;
+}
+
+/* Programs that were given an address keep it for ever, and it goes on to mean the service. */
+static void adopt_all(struct publish_service *service, const struct old_settings *old)
+{
+    const struct service_settings *before = old_service(old, service->settings.name);
+
+    for (uint32_t i = 0; before && i < before->endpoint_count; i++) {
+        uint32_t at = before->first_endpoint + i;
+        const struct endpoint_settings *endpoint = &old->endpoints[at];
+
+        if (!is_gone(service, &old->labels[at]))
+            continue;
+        for (uint32_t a = 0; a < endpoint->address_count; a++)
+            adopt_past(service, &endpoint->addresses[a]);
+        for (uint32_t a = 0; a < endpoint->past_count; a++)
+            adopt_past(service, &endpoint->past[a]);
+    }
+}
+
 void slots_keep_past(struct publication *publication, const struct old_settings *old)
 {
     for (uint32_t s = 0; s < publication->service_count; s++) {
@@ -140,6 +202,7 @@ void slots_keep_past(struct publication *publication, const struct old_settings 
             for (uint32_t i = 0; i < before->past_count; i++)
                 add_past(now, &before->past[i]);
         }
+        adopt_all(service, old);
     }
 }
 
@@ -392,6 +455,7 @@ static void carry_service(const struct publish_service *service, const struct ol
     held.generation = 1; /* as slots_number() has it */
     store_relaxed(&to->held, held_pack(held));
     store_relaxed(&to->mode, load_relaxed(&from->mode));
+    shared_read(&to->discovery, &from->discovery, sizeof(to->discovery));
     if (last_switch_read(from, &last)) {
         last.from = moved_slot(last.from, service, old);
         last.to = moved_slot(last.to, service, old);

@@ -27,7 +27,10 @@ const struct endpoint_settings *old_endpoint(const struct old_settings *old,
                                              const struct publish_service *service,
                                              const struct publish_endpoint *endpoint);
 
-/* Fills `past`: addresses that the endpoint of this name had and has no longer, newest first. */
+/*
+ * Fills `past`: addresses that the endpoint of this name had and has no longer, newest first; and
+ * where there is room those of endpoints that the service has no longer.
+ */
 void slots_keep_past(struct publication *publication, const struct old_settings *old);
 
 /*

@@ -36,6 +36,20 @@ START_TEST(the_highest_weight_is_first)
 }
 END_TEST
 
+START_TEST(a_better_tier_ranks_before_weight)
+{
+    set_up();
+    group[EAST].tier = 1;
+    group[SOUTH].tier = 2;
+    assert_choice(&failback, -1, WEST, -1, CHOICE_FIRST);
+    assert_choice(&failback, SOUTH, WEST, -1, CHOICE_FAILBACK);
+    group[WEST].health = HEALTH_UNHEALTHY;
+    assert_choice(&failback, WEST, EAST, -1, CHOICE_HEALTH);
+    group[SOUTH].same_zone = true;
+    assert_choice(&failback, WEST, SOUTH, -1, CHOICE_HEALTH);
+}
+END_TEST
+
 START_TEST(the_same_zone_ranks_before_weight)
 {
     set_up();
@@ -363,6 +377,7 @@ int main(void)
 {
     const TTest *const tests[] = {
         the_highest_weight_is_first,
+        a_better_tier_ranks_before_weight,
         the_same_zone_ranks_before_weight,
         ties_keep_the_current_then_file_order,
         first_goes_by_file_order,

@@ -61,12 +61,13 @@ static bool grace(const struct group *group, unsigned index)
     return group->candidates[index].grace_until_ns > group->now;
 }
 
-/* "the one that the operator holds, then same zone first, then the highest weight" */
+/* "the one that the operator holds, then same zone first, then the best tier, then the highest
+ * weight" */
 static int64_t preference(const struct group *group, int index)
 {
-    return (group->candidates[index].held ? 100000000 : 0) +
-           (group->candidates[index].same_zone ? 10000000 : 0) +
-           group->candidates[index].weight_milli;
+    return (group->candidates[index].held ? 1000000000 : 0) +
+           (group->candidates[index].same_zone ? 100000000 : 0) +
+           10000000 * (4 - group->candidates[index].tier) + group->candidates[index].weight_milli;
 }
 
 /* "then file order", and "those in grace only when there is no other" */
@@ -166,6 +167,7 @@ static void random_group(struct group *group, uint64_t *seed)
                                                  : (enum breaker_state)unit_below(seed, 4),
             .admin = unit_below(seed, trouble + 1) ? ADMIN_READY : (enum admin)unit_below(seed, 3),
             .same_zone = unit_below(seed, 3) == 0,
+            .tier = unit_below(seed, 2) ? 0 : (uint8_t)unit_below(seed, 4),
         };
     if (unit_below(seed, 4) == 0)
         group->candidates[unit_below(seed, group->count)].held = true;

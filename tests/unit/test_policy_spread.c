@@ -199,6 +199,18 @@ START_TEST(zone_comes_first_and_eligibility_before_it)
 }
 END_TEST
 
+START_TEST(the_best_tier_gets_all)
+{
+    start();
+    group[0].tier = group[2].tier = 1;
+    for (uint64_t turn = 0; turn < 8; turn++)
+        ck_assert_int_eq(choose_turn(turn), turn % 2 ? 3 : 1);
+    group[1].health = group[3].health = HEALTH_UNHEALTHY;
+    for (uint64_t turn = 0; turn < 8; turn++)
+        ck_assert_int_eq(choose_turn(turn), turn % 2 ? 2 : 0);
+}
+END_TEST
+
 START_TEST(half_open_endpoint_gets_trials)
 {
     const struct choice_rules rules = {.strategy = STRATEGY_WEIGHTED, .challenger = -1};
@@ -223,6 +235,7 @@ int main(void)
         least_connections_evens_out_what_is_uneven,
         least_connections_does_not_flood_who_comes_back,
         zone_comes_first_and_eligibility_before_it,
+        the_best_tier_gets_all,
         half_open_endpoint_gets_trials,
     };
 

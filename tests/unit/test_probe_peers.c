@@ -264,7 +264,7 @@ START_TEST(the_role_is_asked_for_beside_the_checks)
                      "*5\r\n$5\r\nslave\r\n$1\r\na\r\n:1\r\n$9\r\nconnected\r\n:0\r\n+PONG\r\n");
 
     expect_result(result, PROBE_PASSED, CHECK_FINE);
-    ck_assert_int_eq(result.role, ROLE_REPLICA);
+    ck_assert_int_eq(result.aside, ROLE_REPLICA);
 }
 END_TEST
 
@@ -283,7 +283,7 @@ START_TEST(who_does_not_tell_its_role_is_healthy_and_not_asked_again)
         size_t heard = strlen(scene.peer.last);
 
         expect_result(result, PROBE_PASSED, CHECK_FINE);
-        ck_assert_int_eq(result.role, ROLE_ANY);
+        ck_assert_int_eq(result.aside, ROLE_ANY);
         peer_says(&scene.peer, "+PONG\r\n");
         ck_assert(probe_start(scene.probe, later, later + LONG_MS * NS_PER_MS));
         while (!probe_take(scene.probe, &result))

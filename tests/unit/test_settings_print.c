@@ -62,6 +62,11 @@ static void forget_differences(struct settings *settings)
             free(endpoint->username);
             endpoint->username = endpoint->password = NULL;
         }
+        free(service->discover.username);
+        service->discover.username = NULL;
+        service->discover.line = 0;
+        for (size_t j = 0; j < service->discover.sentinel_count; j++)
+            service->discover.sentinels[j].has_port = false;
     }
 }
 
@@ -98,6 +103,8 @@ static const char changed[] =
     "close spread = 0s }\n}\n"
     "service two { match = { r:1 } mode = off resolve = virtual when_all_down = refuse\n"
     " endpoint e { address = [::1]:9 } health { probe = c2 role = replica }\n"
+    " discover { sentinels = { s, [::1]:7 } master_name = 'm 1' quorum = 1 username = u refresh = "
+    "2s\n  nat_map = { '[fd00::1]:1=1.2.3.4:2', 'h:3=[::1]:4' } }\n"
     " failback { existing = keep probe = c3 } }\n";
 
 START_TEST(printed_settings_read_back_the_same)

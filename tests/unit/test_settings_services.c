@@ -35,15 +35,30 @@ static const struct settings_case cases[] = {
      "4: tls.key needs cert beside it: '/etc/passwd'\n"},
     {"check c { type = write tls { enabled = yes } }\n",
      "1: tls has no place in a check of type write: it is the endpoint's: 'c'\n"},
-    {OPEN "discover {\n sentinels = { s:26379 }\n master_name = m\n quorum = 2\n srv = s\n dns = "
-          "true\n refresh = 31s\n nat_map = { \"10.0.0.1:6379=203.0.113.1:7001\" }\n }\n}\n",
-     "5: discover.sentinels is not available in this build: 's:26379'\n"
-     "6: discover.master_name is not available in this build: 'm'\n"
-     "7: discover.quorum is not available in this build: '2'\n"
-     "8: discover.srv is not available in this build: 's'\n"
-     "9: discover.dns is not available in this build: 'true'\n"
-     "10: discover.refresh is not available in this build: '31s'\n"
-     "11: discover.nat_map is not available in this build: '10.0.0.1:6379=203.0.113.1:7001'\n"},
+    /* discovery */
+    {OPEN "discover {\n sentinels = { s:26379 }\n master_name = m\n srv = s\n dns = perhaps\n }\n}\n",
+     "7: discover.srv must be a name such as _redis._tcp.example.com: 's'\n"
+     "8: discover.dns must be true or false: 'perhaps'\n"},
+    {OPEN "discover {\n master_name = m\n quorum = 2\n username = u\n nat_map = { 'a:1=1.2.3.4:5' "
+          "}\n }\n}\n",
+     "5: discover.master_name has no place without discover.sentinels: 'm'\n"
+     "6: discover.quorum has no place without discover.sentinels: '2'\n"
+     "7: discover.username has no place without discover.sentinels: 'u'\n"
+     "8: discover.nat_map has no place without discover.sentinels: 'a:1=1.2.3.4:5'\n"},
+    {OPEN "discover {\n sentinels = { a, b }\n quorum = 3\n nat_map = { 'a:1=b:2', "
+          "'a=1.2.3.4:5', 'a:1=[::1]:7' }\n }\n}\n",
+     "5: discover.sentinels needs discover.master_name: 'a'\n"
+     "6: discover.quorum is more than there are Sentinels (2): '3'\n"
+     "7: discover.nat_map must be host:port=ip:port: 'a:1=b:2'\n"
+     "7: discover.nat_map must be host:port=ip:port: 'a=1.2.3.4:5'\n"},
+    {OPEN "discover { sentinels = { 'a:*' } master_name = m refresh = 500ms }\n}\n",
+     "4: discover.sentinels needs one port, not every port: 'a:*'\n"
+     "4: discover.refresh must be from 1s to 24h: '500ms'\n"},
+    {"service a { match = x discover { sentinels = { s } master_name = m } }\n"
+     "service b { match = y discover { sentinels = { s } master_name = m } health { role = replica "
+     "} }\n",
+     "2: service b follows the same master as service a (line 1), so all but one of them must say "
+     "resolve = virtual: 'm'\n"},
     {OPEN "strategy = latency\n health { enabled = false }\n}\n",
      "4: strategy needs health checks, which measure the latency (health.enabled): 'latency'\n"},
     /* the selector */

@@ -1,0 +1,193 @@
+#include "state/discovery.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/text.h"
+#include "state/decision.h"
+#include "state/fence.h"
+#include "state/live.h"
+
+const char discovery_by_sentinel[] = "sentinel";
+const char discovery_by_dns[] = "dns";
+const char discovery_by_srv[] = "srv";
+
+uint64_t discovery_identity(const struct discover_settings *settings)
+{
+    uint64_t identity = hash_bytes(settings->master_name, sizeof(settings->master_name));
+
+    for (uint32_t i = 0; i < settings->count; i++) {
+        identity = hash_mix(identity + hash_bytes(settings->hosts[i], strlen(settings->hosts[i])));
+        identity = hash_mix(identity + settings->sentinels[i].port);
+    }
+    return identity | 1;
+}
+
+/* ---- what was found ---- */
+
+static void read_address(const atomic_u64 from[3], struct address *out)
+{
+    SHARED64 struct address copy;
+
+    shared_read(&copy, from, sizeof(copy));
+    *out = copy;
+}
+
+static void write_address(atomic_u64 to[3], const struct address *address)
+{
+    SHARED64 struct address copy = *address;
+
+    shared_write(to, &copy, sizeof(copy));
+}
+
+bool discovery_read(const struct discovery_live *live, uint64_t identity, struct found *out)
+{
+    /* Acquire; partner: the last release in discovery_write(). */
+    uint64_t lock = atomic_load_explicit(&live->lock, memory_order_acquire);
+
+    memset(out, 0, sizeof(*out));
+    if (lock & 1 || load_relaxed(&live->identity) != identity)
+        return false;
+    out->count = (uint32_t)load_relaxed(&live->count);
+    out->agreed_ms = load_relaxed(&live->agreed_ms);
+    read_address(live->master, &out->master);
+    if (out->count > ENDPOINTS_MAX)
+        out->count = 0;
+    for (uint32_t i = 0; i < out->count; i++)
+        read_address(live->servers[i], &out->servers[i]);
+    fence_after_copying();
+    return load_relaxed(&live->lock) == lock && out->count > 0;
+}
+
+void discovery_write(struct discovery_live *live, uint64_t identity, const struct found *found)
+{
+    uint64_t lock = load_relaxed(&live->lock) | 1;
+
+    store_relaxed(&live->lock, lock);
+    fence_before_writing();
+    store_relaxed(&live->identity, identity);
+    store_relaxed(&live->count, found->count);
+    store_relaxed(&live->agreed_ms, found->agreed_ms);
+    write_address(live->master, &found->master);
+    for (uint32_t i = 0; i < found->count && i < ENDPOINTS_MAX; i++)
+        write_address(live->servers[i], &found->servers[i]);
+    /* Release; partner: the acquire in discovery_read(). */
+    atomic_store_explicit(&live->lock, lock + 1, memory_order_release);
+}
+
+/* ---- its sources ---- */
+
+void discovery_answered(struct source_live *live, const struct address *master, uint64_t now_ms)
+{
+    store_relaxed(&live->answered_ms, now_ms);
+    store_relaxed(&live->troubled, 0);
+    write_address(live->master, master);
+}
+
+void discovery_failed(struct source_live *live, enum check_cause cause, uint64_t now_ms)
+{
+    store_relaxed(&live->failed, last_error_pack((int)cause, now_ms * NS_PER_MS));
+    store_relaxed(&live->troubled, 1);
+}
+
+void discovery_source(const struct source_live *live, struct source *out)
+{
+    int cause = last_error_unpack(load_relaxed(&live->failed), &out->failed_ms);
+
+    out->cause = cause >= 0 && cause < CHECK_CAUSES ? (enum check_cause)cause : CHECK_FINE;
+    out->answered_ms = load_relaxed(&live->answered_ms);
+    out->next_ms = load_relaxed(&live->next_ms);
+    out->troubled = load_relaxed(&live->troubled) != 0;
+    read_address(live->master, &out->master);
+}
+
+uint64_t name_key(const char *name)
+{
+    return hash_bytes(name, strlen(name)) | 1;
+}
+
+bool discovery_name(const struct discovery_live *live, const char *name, struct name_found *out)
+{
+    uint64_t key = name_key(name);
+
+    for (unsigned i = 0; i < NAMES_MAX; i++) {
+        const struct name_live *from = &live->names[i];
+
+        if (load_relaxed(&from->key) != key)
+            continue;
+        out->answered_ms = load_relaxed(&from->answered_ms);
+        out->next_ms = load_relaxed(&from->next_ms);
+        out->cause = last_error_unpack(load_relaxed(&from->failed), &out->failed_ms);
+        out->troubled = load_relaxed(&from->troubled) != 0;
+        return true;
+    }
+    return false;
+}
+
+/* ---- compared with the settings ---- */
+
+static bool has_address(const struct found *found, const struct address *address)
+{
+    for (uint32_t i = 0; i < found->count; i++)
+        if (address_equal(&found->servers[i], address))
+            return true;
+    return false;
+}
+
+static bool endpoint_has(const struct endpoint_settings *endpoint, const struct address *address)
+{
+    for (uint32_t i = 0; i < endpoint->address_count && i < ADDRESSES_MAX; i++)
+        if (address_equal(&endpoint->addresses[i], address))
+            return true;
+    return false;
+}
+
+/* Every server found has an endpoint, and every discovered endpoint is among them. */
+static bool service_differs(const struct bank_view *view, const struct service_settings *service,
+                            const struct found *found)
+{
+    struct endpoint_settings endpoint;
+    struct endpoint_label label;
+    bool there[ENDPOINTS_MAX] = {false};
+
+    for (uint32_t e = 0; e < service->endpoint_count; e++) {
+        if (!bank_endpoint(view, service->first_endpoint + e, &endpoint) ||
+            !bank_label(view, service->first_endpoint + e, &label))
+            return false;
+        if (text_equal(label.source, discovery_by_sentinel) &&
+            !has_address(found, &endpoint.addresses[0]))
+            return true;
+        for (uint32_t i = 0; i < found->count; i++)
+            there[i] = there[i] || endpoint_has(&endpoint, &found->servers[i]);
+    }
+    for (uint32_t i = 0; i < found->count; i++)
+        if (!there[i] && service->endpoint_count < ENDPOINTS_MAX)
+            return true;
+    return false;
+}
+
+bool discovery_differs(const struct segment *segment)
+{
+    struct service_settings service;
+    struct discover_settings settings;
+    struct bank_view view;
+    struct found found;
+    bool differs = false;
+
+    if (!bank_open(segment, &view))
+        return false;
+    for (uint32_t i = 0; i < view.service_count && view.discover_count > 0 && !differs; i++) {
+        const struct service_live *live;
+
+        if (!bank_service(&view, i, &service))
+            return false;
+        live = segment_service(segment, service.slot);
+        if (!live || service.discover == 0 ||
+            !bank_discover(&view, service.discover - 1, &settings) ||
+            !discovery_read(&live->discovery, settings.identity, &found))
+            continue;
+        differs = service_differs(&view, &service, &found);
+    }
+    return differs && bank_valid(&view);
+}

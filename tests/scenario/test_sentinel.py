@@ -1,0 +1,479 @@
+"""
+Programs that know one name and nothing of Sentinel follow the master that Sentinels choose: as soon
+as it is writable, never to a server that is not the master any more, and whatever a minority says.
+
+REDISTEER_SENTINEL_RUNS says how often the faults are repeated (default 1).
+"""
+
+import os
+import socket
+import threading
+import time
+
+import pytest
+
+import lab
+
+RUNS = int(os.environ.get("REDISTEER_SENTINEL_RUNS", "1"))
+MASTER = "shop"
+BOUND = 0.3  # seconds that may pass after the promotion
+
+
+def ask(server, *words):
+    """One command on a connection of its own; arrays become lists."""
+    with socket.create_connection((server.host, server.port), timeout=lab.PATIENCE) as connection:
+        parts = [str(word).encode() for word in words]
+        connection.sendall(b"*%d\r\n" % len(parts)
+                           + b"".join(b"$%d\r\n%s\r\n" % (len(part), part) for part in parts))
+        with connection.makefile("rb") as stream:
+            return read_reply(stream)
+
+
+def read_reply(stream):
+    line = stream.readline().rstrip(b"\r\n")
+    if not line:
+        raise ConnectionError("the server closed the connection")
+    if line[:1] == b"$":
+        length = int(line[1:])
+        return stream.read(length + 2)[:-2].decode() if length >= 0 else None
+    if line[:1] == b"*":
+        return [read_reply(stream) for _ in range(int(line[1:]))]
+    return line[1:].decode()
+
+
+def role(server):
+    return ask(server, "ROLE")[0]
+
+
+class Sentinel(lab.Redis):
+    """A redis-sentinel of our own that watches `master`."""
+
+    def __init__(self, name, directory, master, password=None):
+        super().__init__(name, directory)
+        self.master = master
+        self.password = password
+
+    def start(self):
+        self.port = lab.free_port()
+        config = self.directory / "sentinel.conf"
+        config.write_text(
+            f"port {self.port}\nbind 127.0.0.1\nprotected-mode no\ndir {self.directory}\n"
+            f"logfile {self.directory}/sentinel.log\n"
+            f"sentinel monitor {MASTER} {self.master.host} {self.master.port} 2\n"
+            f"sentinel down-after-milliseconds {MASTER} 1000\n"
+            f"sentinel failover-timeout {MASTER} 6000\n"
+            + (f"requirepass {self.password}\n" if self.password else ""))
+        self.process = lab.subprocess.Popen(
+            [lab.need("redis-sentinel"), str(config)], env=lab.plain_environment(),
+            stdin=lab.subprocess.DEVNULL, stdout=lab.subprocess.DEVNULL,
+            stderr=lab.subprocess.DEVNULL)
+        if not self.password:
+            lab.wait_for(self._answers, f"Sentinel {self.name} to answer")
+        return self
+
+    def sees_all(self):
+        state = ask(self, "SENTINEL", "MASTER", MASTER)
+        known = dict(zip(state[::2], state[1::2]))
+        return known["num-slaves"] == "2" and known["num-other-sentinels"] == "2"
+
+    def names(self):
+        return int(ask(self, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", MASTER)[1])
+
+
+class Group:
+    """A master, two replicas and three Sentinels that know one another."""
+
+    def __init__(self, start_redis, directory):
+        self.servers = [start_redis(name) for name in ("one", "two", "three")]
+        self.master = self.servers[0]
+        self.sentinels = []
+        for replica in self.servers[1:]:
+            replica.command("REPLICAOF", self.master.host, self.master.port)
+        for replica in self.servers[1:]:
+            lab.wait_for(lambda server=replica: "master_link_status:up" in
+                         server.command("INFO", "replication"), "the replicas to follow")
+        for name in ("first", "second", "third"):
+            sentinel = Sentinel(name, directory, self.master)
+            self.sentinels.append(sentinel)
+            sentinel.start()
+        lab.wait_for(lambda: all(sentinel.sees_all() for sentinel in self.sentinels),
+                     "the Sentinels to know everybody", pause=0.1)
+
+    def replicas(self):
+        return [server for server in self.servers if server is not self.master]
+
+    def stop(self):
+        for sentinel in self.sentinels:
+            sentinel.stop()
+
+
+@pytest.fixture
+def group(start_redis, tmp_path):
+    lab.need("redis-sentinel")
+    group = Group(start_redis, tmp_path)
+    yield group
+    group.stop()
+
+
+def service(sentinels, options="", discover=""):
+    addresses = ", ".join(f"127.0.0.1:{sentinel.port}" for sentinel in sentinels)
+    return (f"service cache {{\n    match = {{ redis.test }}\n{options}\n    discover {{ sentinels = "
+            f"{{ {addresses} }}\n        master_name = {MASTER}\n{discover}\n    }}\n}}\n")
+
+
+class Writer:
+    """clients/timed_writer.py under redisteer; what it says is read by a thread."""
+
+    def __init__(self, start_program, preload, config):
+        self.program = start_program(
+            preload.argv([lab.PYTHON, lab.CLIENTS / "timed_writer.py", "redis.test", "6379"]),
+            env=preload.environment(config), stdin=lab.subprocess.PIPE)
+        self.lines = []
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+        lab.wait_for(lambda: "writing" in self.lines, "the writer to write")
+
+    def _read(self):
+        for line in self.program.stdout:
+            self.lines.append(line.rstrip("\n"))
+
+    def gaps(self):
+        return [tuple(map(float, line.split()[1:])) for line in self.lines
+                if line.startswith("gap")]
+
+    def errors(self):
+        return [line.split(" ", 2) for line in self.lines if line.startswith("error")]
+
+    def gap_over(self, moment):
+        """The gap that began before `moment` and has ended since."""
+        def find():
+            return [gap for gap in self.gaps() if gap[0] <= moment <= gap[1]]
+        return lab.wait_for(find, "the writer to write again")[0]
+
+    def stop(self):
+        self.program.stdin.close()
+        self.reader.join(lab.PATIENCE)
+        assert self.program.wait(lab.PATIENCE) == 0, self.program.stderr.read()
+
+
+def endpoint_name(server):
+    return f"127.0.0.1-{server.port}"
+
+
+def await_active(redisteer, config, server):
+    lab.wait_for(lambda: lab.status(redisteer, config, "cache")["active"] == endpoint_name(server),
+                 f"connections to go to {server.name}", pause=0.05)
+
+
+def await_promotion(replicas):
+    """The replica that becomes a master, and when. Sentinel ends its connections then."""
+    def promoted():
+        for replica in replicas:
+            try:
+                if role(replica) == "master":
+                    return replica, time.monotonic()
+            except ConnectionError:
+                pass
+        return None
+    return lab.wait_for(promoted, "a replica to be promoted", pause=0.002)
+
+
+def writes_of(server):
+    """What its own statistics say of INCR, which the writer alone sends."""
+    for line in server.command("INFO", "commandstats").splitlines():
+        if line.startswith("cmdstat_incr:"):
+            return int(line.split("calls=")[1].split(",")[0])
+    return 0
+
+
+def await_demotion(server, allowed):
+    """Until the Sentinels have made it a replica it must not be written to."""
+    deadline = time.monotonic() + 2 * lab.PATIENCE
+    while time.monotonic() < deadline:
+        written = writes_of(server)
+        if role(server) != "master":
+            return
+        assert written <= allowed, f"{written} writes to the old master"
+        time.sleep(0.05)
+    raise AssertionError("the old master stays a master")
+
+
+def settle(group):
+    """The Sentinels agree on the master, and it has its replicas again."""
+    def settled():
+        return (all(sentinel.names() == group.master.port for sentinel in group.sentinels)
+                and all(role(replica) == "slave" for replica in group.replicas())
+                and all("master_link_status:up" in replica.command("INFO", "replication")
+                        for replica in group.replicas())
+                and all(sentinel.sees_all() for sentinel in group.sentinels))
+    lab.wait_for(settled, "the group to settle", timeout=2 * lab.PATIENCE, pause=0.1)
+
+
+@pytest.mark.parametrize("fault", ["kill", "freeze"])
+def test_writes_go_on_as_soon_as_the_new_master_is_writable(fault, group, preload, write_config,
+                                                            start_program, redisteer):
+    config = write_config(service(group.sentinels))
+    writer = Writer(start_program, preload, config)
+    await_active(redisteer, config, group.master)
+
+    for run in range(RUNS):
+        old, began = group.master, time.monotonic()
+        if fault == "kill":
+            old.kill()
+        else:
+            old.process.send_signal(lab.signal.SIGSTOP)
+        new, promoted = await_promotion(group.replicas())
+        _, again = writer.gap_over(promoted)
+        lab.figure(f"{fault}: promoted after {promoted - began:.3f} s, "
+                   f"written again {again - promoted:.3f} s later")
+        assert again - promoted <= BOUND
+
+        if fault == "kill":
+            old.process = None
+            start_quietly(old)
+            await_demotion(old, allowed=0)
+        else:
+            before = 1  # the request that was under way when it froze
+            old.process.send_signal(lab.signal.SIGCONT)
+            before += writes_of(old)
+            await_demotion(old, allowed=before)
+        group.master = new
+        if run + 1 < RUNS:
+            settle(group)
+    writer.stop()
+    assert not [error for error in writer.errors() if "READONLY" in error[2]]
+
+
+def start_quietly(server):
+    """Starts it again without a write of ours."""
+    command, server.command = server.command, lambda *words: None if words[0] == "SET" \
+        else type(server).command(server, *words)
+    try:
+        server.start()
+    finally:
+        server.command = command
+
+
+def test_silence_of_all_sentinels_changes_nothing(group, preload, write_config, start_program,
+                                                  redisteer):
+    config = write_config(service(group.sentinels))
+    writer = Writer(start_program, preload, config)
+    await_active(redisteer, config, group.master)
+
+    for sentinel in group.sentinels:
+        sentinel.kill()
+
+    def all_troubled():
+        sources = lab.status(redisteer, config, "cache")["discovery"]["sources"]
+        return all(not source["well"] and source["last_error"] == "connection refused"
+                   for source in sources)
+    lab.wait_for(all_troubled, "the silence to be noticed", pause=0.1)
+    state = lab.status(redisteer, config, "cache")
+    assert state["active"] == endpoint_name(group.master)
+    assert len(state["endpoints"]) == 3
+    # Who comes new finds its way too.
+    assert preload.run([lab.PYTHON, "-c", "import redis; redis.Redis('redis.test').incr('counter')"],
+                       config).returncode == 0
+    writer.stop()
+    assert not writer.errors() and not [gap for gap in writer.gaps() if gap[1] - gap[0] > 0.5]
+    troubles = [event for event in lab.events(redisteer, config, "discovery")
+                if event["reason"] == "connection refused"]
+    assert len(troubles) == 3
+
+
+class Liar(threading.Thread):
+    """Speaks Sentinel's protocol and names one server as the master, and nobody else."""
+
+    def __init__(self, server):
+        super().__init__(daemon=True)
+        self.named = server
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.subscribers = []
+        self.asked = 0
+        self.start()
+
+    def run(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
+
+    def serve(self, connection):
+        try:
+            self.answer(connection)
+        except OSError:  # whoever asked has heard enough
+            pass
+        if connection in self.subscribers:
+            self.subscribers.remove(connection)
+
+    def answer(self, connection):
+        port = str(self.named.port)
+        with connection, connection.makefile("rb") as stream:
+            while True:
+                words = read_reply(stream)
+                if words[0].upper() == "SUBSCRIBE":
+                    self.subscribers.append(connection)
+                    connection.sendall(array("subscribe", words[1], count=3) + b":1\r\n")
+                    continue
+                self.asked += 1
+                if "slaves" in words[1].lower():
+                    connection.sendall(b"*0\r\n")
+                else:
+                    connection.sendall(array("127.0.0.1", port, count=2))
+
+    def announce(self, old):
+        for connection in list(self.subscribers):
+            line = f"{MASTER} 127.0.0.1 {old.port} 127.0.0.1 {self.named.port}"
+            connection.sendall(array("message", "+switch-master", line))
+
+    def close(self):
+        self.listener.close()
+
+
+def array(*words, count=None):
+    """Of `count` elements, some of which may still be to come."""
+    return b"*%d\r\n" % (count or len(words)) + b"".join(b"$%d\r\n%s\r\n" % (len(word), word.encode()) for word in words)
+
+
+def test_a_minority_that_lies_changes_nothing(group, start_redis, preload, write_config,
+                                              start_program, redisteer):
+    rogue = start_redis("rogue")
+    liar = Liar(rogue)
+    config = write_config(service([*group.sentinels[:2], liar]))
+    writer = Writer(start_program, preload, config)
+    await_active(redisteer, config, group.master)
+    lab.wait_for(lambda: liar.subscribers and liar.asked > 2, "the liar to be asked")
+
+    for _ in range(3):
+        liar.announce(group.master)
+        asked = liar.asked
+        lab.wait_for(lambda: liar.asked > asked, "the others to be asked what they say")
+    # One of those that tell the truth falls silent: the other two are of two minds.
+    group.sentinels[0].kill()
+    asked = liar.asked
+    lab.wait_for(lambda: liar.asked > asked + 2, "the liar to be asked again")
+
+    state = lab.status(redisteer, config, "cache")
+    assert state["active"] == endpoint_name(group.master)
+    assert endpoint_name(rogue) not in state["by_name"]
+    assert state["discovery"]["master"] == group.master.address
+    assert state["switches"] == 0
+    writer.stop()
+    assert not writer.errors()
+    assert writes_of(rogue) == 0
+    liar.close()
+
+
+def test_planned_failover_costs_each_writer_one_error(group, preload, write_config, start_program,
+                                                      redisteer):
+    config = write_config(service(group.sentinels))
+    writers = [Writer(start_program, preload, config) for _ in range(4)]
+    await_active(redisteer, config, group.master)
+
+    old = group.master
+    assert ask(group.sentinels[0], "SENTINEL", "FAILOVER", MASTER) == "OK"
+    new, _ = await_promotion(group.replicas())
+    await_active(redisteer, config, new)
+    settled = writes_of(old)
+    await_demotion(old, allowed=settled + len(writers))
+    group.master = new
+    for writer in writers:
+        writer.stop()
+        errors = writer.errors()
+        assert len(errors) <= 1, errors
+        longest = max((gap[1] - gap[0] for gap in writer.gaps()), default=0)
+        lab.figure(f"planned failover: {len(errors)} error(s), longest gap {longest * 1000:.0f} ms")
+    last = lab.status(redisteer, config, "cache")["last_switch"]
+    assert (last["to"], last["reason"]) == (endpoint_name(new), "sentinel")
+
+
+def test_discovered_servers_merge_with_those_of_the_file(group, preload, write_config, redisteer):
+    options = f"    endpoint known {{ address = {group.master.address} }}"
+    config = write_config(service(group.sentinels, options))
+    assert redisteer("reload", config=config).returncode == 0
+    state = lab.status(redisteer, config, "cache")
+    sources = {name: endpoint["source"] for name, endpoint in state["by_name"].items()}
+    assert sources == {"known": "file", **{endpoint_name(replica): "sentinel"
+                                           for replica in group.replicas()}}
+
+
+def test_a_server_that_comes_or_goes_is_followed(group, start_redis, preload, write_config,
+                                                 start_program, redisteer):
+    config = write_config(service(group.sentinels, discover="        refresh = 1s"))
+    writer = Writer(start_program, preload, config)
+    await_active(redisteer, config, group.master)
+    checks = lab.status(redisteer, config, "cache")["by_name"][
+        endpoint_name(group.master)]["checks_ok"]
+    fourth = start_redis("four")
+    fourth.command("REPLICAOF", group.master.host, group.master.port)
+    lab.wait_for(lambda: endpoint_name(fourth) in lab.status(redisteer, config, "cache")["by_name"],
+                 "the new replica to be an endpoint", timeout=2 * lab.PATIENCE, pause=0.1)
+
+    gone = group.replicas()[0]
+    gone.kill()
+    for sentinel in group.sentinels:
+        ask(sentinel, "SENTINEL", "RESET", MASTER)
+    lab.wait_for(lambda: endpoint_name(gone) not in
+                 lab.status(redisteer, config, "cache")["by_name"],
+                 "the dead replica to vanish", timeout=2 * lab.PATIENCE, pause=0.1)
+    after = lab.status(redisteer, config, "cache")["by_name"][endpoint_name(group.master)]
+    assert after["checks_ok"] > checks  # its live state was left alone
+    writer.stop()
+    assert not writer.errors()
+
+
+def test_a_password_and_a_nat_map(group, tmp_path, preload, write_config, redisteer):
+    guarded = Sentinel("guarded", tmp_path, group.master, password="s3cret")
+    guarded.start()
+    password = tmp_path / "password"
+    password.write_text("s3cret\n")
+    password.chmod(0o600)
+    far = lab.free_port()
+    config = write_config(service([guarded], discover=(
+        f"        password_file = {password}\n"
+        f"        nat_map = {{ \"127.0.0.1:{group.master.port}=10.1.2.3:{far}\" }}")))
+    try:
+        def found():
+            redisteer("reload", config=config)
+            return lab.status(redisteer, config, "cache")["discovery"]["master"]
+        assert lab.wait_for(found, "the guarded Sentinel to be heard") == f"10.1.2.3:{far}"
+        assert f"10.1.2.3-{far}" in lab.status(redisteer, config, "cache")["by_name"]
+    finally:
+        guarded.stop()
+
+
+def test_a_discovery_service_without_replicas_and_messages(start_redis, preload, write_config,
+                                                           redisteer):
+    """As Redis Enterprise has it on port 8001 of each node: one address, one master."""
+    server = start_redis("database")
+    service_at = Liar(server)
+    config = write_config(service([service_at]))
+    asked = preload.run([lab.PYTHON, "-c", "import redis; print(redis.Redis('redis.test', "
+                         "decode_responses=True).get('name'))"], config)
+    assert asked.stdout.strip() == "database", asked.stderr
+    assert lab.status(redisteer, config, "cache")["discovery"]["master"] == server.address
+    service_at.close()
+
+
+def test_a_master_that_restarts_in_time_is_the_master(group, preload, write_config, start_program,
+                                                      redisteer):
+    """Nobody was going to choose another one: its Sentinels say so, and it is not kept waiting."""
+    config = write_config(service(group.sentinels))
+    writer = Writer(start_program, preload, config)
+    await_active(redisteer, config, group.master)
+
+    group.master.kill()
+    lab.wait_for(lambda: lab.status(redisteer, config, "cache")["by_name"][
+        endpoint_name(group.master)]["health"] == "unhealthy", "its absence to be noticed")
+    start_quietly(group.master)
+    up = time.monotonic()
+    _, again = writer.gap_over(up)
+    lab.figure(f"restarted in time: written again {(again - up) * 1000:.0f} ms after it answered")
+    assert again - up < 2
+    state = lab.status(redisteer, config, "cache")
+    assert state["active"] == endpoint_name(group.master)
+    assert state["switches"] == 0
+    writer.stop()
