@@ -8,13 +8,17 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "policy/agree.h"
+#include "policy/standing.h"
 #include "probe/sentinel.h"
 #include "state/discovery.h"
 #include "state/events.h"
 #include "state/secrets.h"
 
 /* While Sentinels are silent or of different opinions. */
-#define TROUBLE_NS    NS_PER_S
+#define TROUBLE_NS NS_PER_S
+/* While a master that has come back waits for their word. */
+#define DOUBT_NS      (200 * NS_PER_MS)
+#define DOUBT_LAST_NS STANDING_PROOF_NS
 #define ADDRESS_SHOWN 48
 
 struct watch {
@@ -34,6 +38,7 @@ struct follower {
     bool heard; /* what it says is news; */
     bool new_master;
     uint32_t slot;
+    uint64_t doubt_until_ns;
     char service[NAME_TEXT];
     struct service_live *live;
     struct discover_settings settings;
@@ -167,7 +172,9 @@ static void plan(struct follower *follower, unsigned index, bool well, uint64_t 
     uint64_t pause_ns = follower->settings.refresh_ns;
 
     if (!well || !watch->listening.listening || !is_settled(follower))
-        pause_ns = pause_ns < TROUBLE_NS ? pause_ns : TROUBLE_NS;
+        pause_ns = now_ns < follower->doubt_until_ns ? DOUBT_NS
+                   : pause_ns < TROUBLE_NS           ? pause_ns
+                                                     : TROUBLE_NS;
     watch->ask_deadline_ns = UINT64_MAX;
     watch->ask_due_ns = now_ns + pause_ns;
     store_relaxed(&source_of(follower, index)->next_ms, wall_ms() + pause_ns / NS_PER_MS);
@@ -564,8 +571,10 @@ void follow_ask(struct follow *follow, uint32_t slot, uint64_t now_ns)
 {
     struct follower *follower = follower_of(follow, slot);
 
-    if (follower)
-        ask_all(follower, now_ns);
+    if (!follower)
+        return;
+    follower->doubt_until_ns = now_ns + DOUBT_LAST_NS;
+    ask_all(follower, now_ns);
 }
 
 const struct found *follow_found(const struct follow *follow, uint32_t slot)
