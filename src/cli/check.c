@@ -30,6 +30,10 @@ static void put_summary(const struct settings *settings)
             printf("%s%s ", comma, service->endpoints[e].name);
             put_host_port(&service->endpoints[e].at);
         }
+        if (service->discover.sentinel_count > 0)
+            printf("%smaster %s of %zu Sentinel%s", comma, service->discover.master_name,
+                   service->discover.sentinel_count,
+                   service->discover.sentinel_count == 1 ? "" : "s");
         putchar('\n');
     }
     putchar('\n');

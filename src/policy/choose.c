@@ -144,6 +144,8 @@ static enum choice_reason why_lost(const struct candidate *candidate)
 {
     if (candidate->admin != ADMIN_READY)
         return CHOICE_ADMIN;
+    if (candidate->bar == BAR_GONE)
+        return CHOICE_HEALTH;
     if (candidate_is_barred(candidate) && candidate->health != HEALTH_UNHEALTHY)
         return CHOICE_SENTINEL;
     return breaker_admits(candidate) || candidate->health == HEALTH_UNHEALTHY ? CHOICE_HEALTH
@@ -159,6 +161,8 @@ static const char *bar_text(enum bar bar)
         return "not the master";
     case BAR_OTHER_MASTER:
         return "Sentinels name another master";
+    case BAR_GONE:
+        return "does not answer";
     case BAR_NONE:
     case BAR_FAILBACK:
         break;

@@ -27,6 +27,7 @@ enum bar {
     BAR_RETURNED,     /* it has just come back, and Sentinels may have made another the master */
     BAR_REPLICA,      /* it is none */
     BAR_OTHER_MASTER, /* Sentinels name another */
+    BAR_GONE,         /* it does not answer, and might do so again as what it was */
 };
 
 enum { RAMP_WHOLE = 1000 };

@@ -8,7 +8,7 @@ struct standing standing_unpack(uint64_t word)
 
     return (struct standing){
         .since_ms = word >> 16,
-        .bar = bar <= BAR_OTHER_MASTER ? (enum bar)bar : BAR_NONE,
+        .bar = bar <= BAR_GONE ? (enum bar)bar : BAR_NONE,
         .past = past <= PAST_RETURNED ? (enum past)past : PAST_UNKNOWN,
     };
 }
@@ -87,6 +87,8 @@ enum bar standing_bar(struct standing standing, struct agreement agreement, uint
         return agreement.sentinels ? BAR_RETURNED : BAR_FAILBACK;
     if (!agreement.sentinels)
         return BAR_NONE;
+    if (standing.past == PAST_GONE)
+        return BAR_GONE;
     if (standing.past == PAST_REPLICA)
         return BAR_REPLICA;
     if (!agreement.known || agreement.is_this)

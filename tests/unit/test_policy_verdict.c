@@ -64,6 +64,20 @@ START_TEST(rise_passed_checks_in_a_row_bring_it_back)
 }
 END_TEST
 
+START_TEST(a_role_is_believed_at_once)
+{
+    struct verdict verdict = {.health = HEALTH_HEALTHY};
+
+    verdict = verdict_after(verdict, &rules, false, CHECK_IS_REPLICA);
+    ck_assert_int_eq(verdict.health, HEALTH_UNHEALTHY);
+    verdict = verdict_after(verdict, &rules, true, CHECK_FINE);
+    ck_assert_int_eq(verdict.health, HEALTH_HEALTHY);
+    /* Unlike anything that may pass by itself. */
+    verdict = verdict_after(verdict, &rules, false, CHECK_LINK_DOWN);
+    ck_assert_int_eq(verdict.health, HEALTH_HEALTHY);
+}
+END_TEST
+
 START_TEST(long_rows_do_not_wrap)
 {
     struct verdict verdict = {0};
@@ -213,6 +227,7 @@ int main(void)
         fall_failed_checks_in_a_row_make_it_unhealthy,
         passed_check_between_starts_the_count_anew,
         rise_passed_checks_in_a_row_bring_it_back,
+        a_role_is_believed_at_once,
         long_rows_do_not_wrap,
         model_that_remembers_everything_agrees,
         word_keeps_all_parts,
