@@ -384,6 +384,21 @@ def test_srv_records_and_their_addresses_change(names, servers, config_of, start
     assert list(cache(redisteer, config)["by_name"]) == [f"b.test-{east.port}"]
 
 
+def test_servers_that_srv_names_may_want_a_password(names, servers, config_of, start, redisteer, tmp_path):
+    east, _, _ = servers
+    east.command("ACL", "SETUSER", "prober", "on", ">secret", "+@all", "~*")
+    names.addresses["east.test"] = [east.host]
+    names.services["_redis._tcp.x.test"] = [("east.test", east.port, 1, 1)]
+    names.start()
+    password = tmp_path / "password"
+    password.write_text("secret\n")
+    password.chmod(0o600)
+    config = config_of(None, f"srv = _redis._tcp.x.test  username = prober  password_file = {password}")
+    start(config)
+    wait_healthy(redisteer, config, 1)
+    assert "user=prober" in east.command("CLIENT", "LIST")
+
+
 # ---- the monitor that nobody started ----
 
 
