@@ -95,6 +95,16 @@ static void add(struct names *names, struct names *old, const struct service *se
     inherit(name, old);
 }
 
+/* That name stands for what the C library says, always; and c-ares 1.18 leaks when it is asked. */
+static bool is_this_host(const char *host)
+{
+    static const char local[] = "localhost";
+    size_t length = strlen(host), tail = sizeof(local) - 1;
+
+    return length >= tail && text_equal(host + length - tail, local) &&
+           (length == tail || host[length - tail - 1] == '.');
+}
+
 static void add_service(struct names *names, struct names *old, const struct service *service)
 {
     struct address number;
@@ -105,7 +115,7 @@ static void add_service(struct names *names, struct names *old, const struct ser
     for (size_t i = 0; i < service->endpoint_count; i++) {
         const struct host_port *at = &service->endpoints[i].at;
 
-        if (address_parse_ip(at->host, &number) != 0)
+        if (address_parse_ip(at->host, &number) != 0 && !is_this_host(at->host))
             add(names, old, service, index++, at->host, at->port, false);
     }
 }
@@ -157,7 +167,7 @@ static bool known(struct lookup *lookup)
 
 static bool ask_lookup(struct lookup *lookup, uint64_t patience_ns)
 {
-    if (!lookup->srv && !lookup_servers_given())
+    if (!lookup->srv && (!lookup_servers_given() || is_this_host(lookup->host)))
         return false;
     lookup_ask(lookup, patience_ns);
     return true;
