@@ -15,6 +15,7 @@
 
 #define PATIENCE_NS (3 * NS_PER_S) /* of one question */
 #define PAUSE_NS    NS_PER_S       /* between two at least; doubled up to `refresh` after trouble */
+#define EARLY_NS    (200 * NS_PER_MS) /* two turns: what has changed is published within `refresh` */
 
 enum { ASKED_MAX = 32 }; /* at once: each takes a thread */
 
@@ -94,6 +95,16 @@ static void add(struct names *names, struct names *old, const struct service *se
     inherit(name, old);
 }
 
+/* That name stands for what the C library says, always; and c-ares 1.18 leaks when it is asked. */
+static bool is_this_host(const char *host)
+{
+    static const char local[] = "localhost";
+    size_t length = strlen(host), tail = sizeof(local) - 1;
+
+    return length >= tail && text_equal(host + length - tail, local) &&
+           (length == tail || host[length - tail - 1] == '.');
+}
+
 static void add_service(struct names *names, struct names *old, const struct service *service)
 {
     struct address number;
@@ -104,7 +115,7 @@ static void add_service(struct names *names, struct names *old, const struct ser
     for (size_t i = 0; i < service->endpoint_count; i++) {
         const struct host_port *at = &service->endpoints[i].at;
 
-        if (address_parse_ip(at->host, &number) != 0)
+        if (address_parse_ip(at->host, &number) != 0 && !is_this_host(at->host))
             add(names, old, service, index++, at->host, at->port, false);
     }
 }
@@ -156,7 +167,7 @@ static bool known(struct lookup *lookup)
 
 static bool ask_lookup(struct lookup *lookup, uint64_t patience_ns)
 {
-    if (!lookup->srv && !lookup_servers_given())
+    if (!lookup->srv && (!lookup_servers_given() || is_this_host(lookup->host)))
         return false;
     lookup_ask(lookup, patience_ns);
     return true;
@@ -233,13 +244,11 @@ static bool same_hosts(const struct dns_answer *a, const struct dns_answer *b)
 static void plan(struct name *name, uint64_t now_ns)
 {
     uint64_t from_ns = name->told == DNS_FOUND ? name->asked_ns : now_ns;
-    uint64_t pause_ns = name->refresh_ns;
+    uint64_t pause_ns = name->refresh_ns - EARLY_NS;
 
-    if (name->told == DNS_FOUND && name->answer.ttl_s < name->refresh_ns / NS_PER_S)
-        pause_ns = name->answer.ttl_s * NS_PER_S;
-    if (name->pause_ns < pause_ns)
-        pause_ns = name->pause_ns;
-    name->due_ns = from_ns + (pause_ns > PAUSE_NS ? pause_ns : PAUSE_NS);
+    if (name->told == DNS_FOUND && name->answer.ttl_s * NS_PER_S < pause_ns)
+        pause_ns = name->answer.ttl_s ? name->answer.ttl_s * NS_PER_S : PAUSE_NS;
+    name->due_ns = from_ns + (name->pause_ns < pause_ns ? name->pause_ns : pause_ns);
     name->pause_ns = name->pause_ns < name->refresh_ns / 2 ? 2 * name->pause_ns : name->refresh_ns;
 }
 
@@ -353,23 +362,12 @@ static void hurry(struct names *names, const char *service)
     }
 }
 
-static bool is_failure(const struct event *event)
-{
-    return event->type == EVENT_FAILOVER ||
-           (event->type == EVENT_HEALTH && text_equal(event->to, "unhealthy")) ||
-           (event->type == EVENT_BREAKER && text_equal(event->to, "open"));
-}
-
 static void look_for_failures(struct names *names, const struct segment *segment)
 {
-    uint64_t newest = event_newest(segment);
     struct event event;
 
-    if (names->next_event == 0 || names->next_event > newest + 1)
-        names->next_event = newest + 1;
-    for (; names->next_event <= newest; names->next_event++)
-        if (event_read(segment, names->next_event, &event) == 1 && is_failure(&event))
-            hurry(names, event.service);
+    while (event_next_failure(segment, &names->next_event, &event))
+        hurry(names, event.service);
 }
 
 bool names_turn(struct names *names, const struct segment *segment, bool leads)

@@ -36,15 +36,17 @@ void password_files_set(struct password_files *files, const struct settings *set
 
     forget(files);
     for (size_t i = 0; i < settings->service_count; i++)
-        most += settings->services[i].endpoint_count;
+        most += settings->services[i].endpoint_count + 1;
     files->list = calloc(most + 1, sizeof *files->list);
     if (files->list == NULL)
         return;
     for (size_t i = 0; i < settings->check_count; i++)
         add(files, settings->checks[i].password_file);
-    for (size_t i = 0; i < settings->service_count; i++)
+    for (size_t i = 0; i < settings->service_count; i++) {
+        add(files, settings->services[i].discover.password_file);
         for (size_t j = 0; j < settings->services[i].endpoint_count; j++)
             add(files, settings->services[i].endpoints[j].password_file);
+    }
 }
 
 bool password_files_changed(struct password_files *files)

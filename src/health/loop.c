@@ -94,6 +94,7 @@ static int follow_settings(struct loop *loop, bool look_at_secrets, uint64_t now
     if (error)
         return error == -EAGAIN ? 0 : error; /* the next turn tries again */
     pick_look(loop);
+    bell_ring(loop->segment); /* an endpoint may be gone */
     loop->service_count = bank_open(loop->segment, &view) ? view.service_count : 0;
     memset(loop->decide_ns, 0, sizeof(loop->decide_ns));
     return 0;

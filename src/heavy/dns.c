@@ -241,12 +241,12 @@ static void wait_turn(struct exchange *exchange, int cancel_fd, uint64_t left_ns
         .tv_usec = (suseconds_t)(left_ns % NS_PER_S / NS_PER_US),
     };
     struct timeval due, *next = ares_timeout(exchange->channel, &most, &due);
-    int mask = ares_getsock(exchange->channel, sockets, ARES_GETSOCK_MAXNUM);
+    unsigned mask = (unsigned)ares_getsock(exchange->channel, sockets, ARES_GETSOCK_MAXNUM);
     nfds_t count = 0;
 
     for (int i = 0; i < ARES_GETSOCK_MAXNUM; i++) {
-        short wanted = (short)((ARES_GETSOCK_READABLE(mask, i) ? POLLIN : 0) |
-                               (ARES_GETSOCK_WRITABLE(mask, i) ? POLLOUT : 0));
+        short wanted = (short)((mask >> i & 1 ? POLLIN : 0) |
+                               (mask >> (i + ARES_GETSOCK_MAXNUM) & 1 ? POLLOUT : 0));
 
         if (wanted)
             polls[count++] = (struct pollfd){.fd = sockets[i], .events = wanted};

@@ -206,6 +206,7 @@ static void attend(struct round *round, int duplicate, int fd, const struct trac
     if (entry->how == LEAVE_NOW) {
         shut(round, duplicate, fd, tracked);
         round->left = *entry;
+        round->left.endpoint_slot = tracked->endpoint_slot;
         return;
     }
     if (!info_of(duplicate, &info))
@@ -369,6 +370,11 @@ static uint64_t round_once(struct round *round, const struct segment *segment,
     return round->due_ns ? round->due_ns - round->now_ns : 0;
 }
 
+static uint32_t leave_limit(const struct segment *segment)
+{
+    return segment->endpoint_slots + segment->service_slots;
+}
+
 void guard_run(void)
 {
     struct round round = {0};
@@ -384,8 +390,8 @@ void guard_run(void)
         bool heard = false;
 
         /* A newer segment may have room for more endpoints; the few bytes of the old list stay. */
-        if (segment && (!round.leave || round.leave->limit < segment->endpoint_slots))
-            round.leave = leave_new(segment->endpoint_slots);
+        if (segment && (!round.leave || round.leave->limit < leave_limit(segment)))
+            round.leave = leave_new(leave_limit(segment));
         if (!segment || !round.leave) {
             guard_forget();
             return;

@@ -75,6 +75,7 @@ static void add_service(struct leave *leave, const struct service_view *service,
         *entry = (struct leave_entry){
             .endpoint_slot = service->endpoints[i].slot,
             .generation = service->endpoints[i].generation & 0xffff,
+            .service_slot = service->settings.slot,
             .service = service->index,
             .endpoint = i,
             .spread_ns = service->settings.failover.existing == EXISTING_IDLE
@@ -89,19 +90,68 @@ static void add_service(struct leave *leave, const struct service_view *service,
     }
 }
 
+/* Some endpoint is fit to take connections that must leave another. */
+static bool has_eligible(const struct service_view *service, uint64_t now_ns)
+{
+    struct candidate candidates[ENDPOINTS_MAX];
+
+    service_candidates(service, candidates, now_ns);
+    for (uint32_t i = 0; i < service->count; i++)
+        if (!candidate_why_not(candidates, service->count, i))
+            return true;
+    return false;
+}
+
+/* For sockets whose endpoint has gone from the settings. */
+static void add_gone(struct leave *leave, const struct service_view *service, uint64_t now_ns)
+{
+    if (leave->count == leave->limit || !service->settings.failover.close_connections ||
+        service_mode(service, now_ns) != MODE_STEER || !has_eligible(service, now_ns))
+        return;
+    leave->entries[leave->count++] = (struct leave_entry){
+        .endpoint_slot = NO_SLOT,
+        .service_slot = service->settings.slot,
+        .service = service->index,
+        .how = LEAVE_NOW,
+    };
+}
+
 bool leave_read(struct leave *leave, const struct segment *segment, uint64_t now_ns)
 {
     struct bank_view view;
     struct service_view service;
 
+    leave->segment = segment;
+    leave->read_ns = 0;
     leave->count = 0;
     leave->any = false;
     if (!bank_open(segment, &view))
         return false;
-    for (uint32_t i = 0; i < view.service_count; i++)
-        if (service_read(&view, i, &service))
-            add_service(leave, &service, now_ns);
-    return bank_valid(&view);
+    for (uint32_t i = 0; i < view.service_count; i++) {
+        if (!service_read(&view, i, &service))
+            continue;
+        add_service(leave, &service, now_ns);
+        add_gone(leave, &service, now_ns);
+    }
+    if (!bank_valid(&view))
+        return false;
+    leave->read_ns = now_ns;
+    return true;
+}
+
+/* Its endpoint was in the settings before these, and it is older than they are to us. */
+static const struct leave_entry *find_gone(const struct leave *leave, const struct tracked *tracked)
+{
+    char name[NAME_TEXT];
+
+    if (tracked->started_ns >= leave->read_ns)
+        return NULL;
+    for (uint32_t i = 0; i < leave->count; i++)
+        if (leave->entries[i].endpoint_slot == NO_SLOT &&
+            leave->entries[i].service_slot == tracked->service_slot)
+            return bank_slot_name(leave->segment, tracked->endpoint_slot, name) ? &leave->entries[i]
+                                                                                : NULL;
+    return NULL;
 }
 
 const struct leave_entry *leave_find(const struct leave *leave, const struct tracked *tracked)
@@ -110,7 +160,7 @@ const struct leave_entry *leave_find(const struct leave *leave, const struct tra
         if (leave->entries[i].endpoint_slot == tracked->endpoint_slot &&
             leave->entries[i].generation == tracked->generation)
             return &leave->entries[i];
-    return NULL;
+    return find_gone(leave, tracked);
 }
 
 uint64_t leave_due_ns(const struct leave_entry *entry, const struct tracked *tracked)

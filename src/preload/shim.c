@@ -20,8 +20,10 @@
 #include "preload/spawn.h"
 #include "state/bank.h"
 #include "state/discovery.h"
+#include "state/events.h"
 #include "state/publish.h"
 
+#define TICK_NS          NS_PER_S /* from call to call of shim_follow_file() */
 #define PUBLISH_PAUSE_NS NS_PER_S /* for servers that were found: it may be in vain */
 
 enum {
@@ -437,6 +439,35 @@ static bool servers_have_changed(const struct segment *segment)
     return true;
 }
 
+/*
+ * Names are to be looked up again: at the last second of their time, and after an endpoint's
+ * failure soon, then less and less often.
+ */
+static bool names_are_due(const struct segment *segment)
+{
+    static uint64_t looked_ns, pause_ns, next_event; /* under `attaching` */
+    uint64_t now_ns = clock_coarse_ns(), refresh_ns;
+    struct bank_view view;
+    struct event event;
+
+    if (!bank_open(segment, &view))
+        return false;
+    refresh_ns = bank_refresh_ns(&view);
+    if (!bank_valid(&view) || refresh_ns == 0)
+        return false;
+    if (looked_ns == 0) {
+        looked_ns = now_ns;
+        pause_ns = refresh_ns;
+    }
+    while (event_next_failure(segment, &next_event, &event))
+        pause_ns = PUBLISH_PAUSE_NS;
+    if (now_ns - looked_ns + TICK_NS <= pause_ns)
+        return false;
+    looked_ns = now_ns;
+    pause_ns = pause_ns < refresh_ns / 2 ? 2 * pause_ns : refresh_ns;
+    return true;
+}
+
 void shim_follow_file(void *segment)
 {
     static struct place place; /* see above */
@@ -448,7 +479,7 @@ void shim_follow_file(void *segment)
                                                  memory_order_relaxed))
         return;
     if (find_config(config) && (file_has_changed(segment, config) || password_is_refused(segment) ||
-                                servers_have_changed(segment))) {
+                                servers_have_changed(segment) || names_are_due(segment))) {
         struct place_request request = {
             .runtime_dir = environment.runtime_dir[0] ? environment.runtime_dir : NULL,
             .instance = environment.instance[0] ? environment.instance : NULL,

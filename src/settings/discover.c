@@ -70,15 +70,24 @@ static int keep_text(const struct input *in, const char *name, size_t most, char
     return *out ? 0 : -ENOMEM;
 }
 
-/* What only makes sense with Sentinels. */
-static void need_sentinels(const struct input *in)
+static void need(const struct input *in, const char *name, const char *what)
 {
-    static const char *const names[] = {"master_name", "quorum", "username", "password_file"};
+    const struct value *value = value_of(in, name);
 
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        const struct value *value = value_of(in, names[i]);
-        if (value && *value->text && !text_equal(value->text, "0"))
-            value_wrong(in, names[i], value, "has no place without discover.sentinels");
+    if (value && *value->text && !text_equal(value->text, "0"))
+        value_wrong(in, name, value, "has no place without %s", what);
+}
+
+/* What only makes sense with Sentinels. `srv`: who that names may want a password, too. */
+static void need_sentinels(const struct input *in, bool srv)
+{
+    static const char with_sentinels[] = "discover.sentinels";
+
+    need(in, "master_name", with_sentinels);
+    need(in, "quorum", with_sentinels);
+    if (!srv) {
+        need(in, "username", "discover.sentinels or discover.srv");
+        need(in, "password_file", "discover.sentinels or discover.srv");
     }
     if (value_count(in, "nat_map"))
         value_wrong(in, "nat_map", value_of(in, "nat_map"),
@@ -124,7 +133,7 @@ int understand_discover(const struct reading *reading, const struct input *in,
     understand_password_file(in, path, sizeof(path));
     by_dns(in, discover);
     if (value_count(in, "sentinels") == 0)
-        need_sentinels(in);
+        need_sentinels(in, discover->srv[0] != '\0');
     else if (!discover->master_name[0] && reading->outline->whole)
         value_wrong(in, "sentinels", value_of(in, "sentinels"), "needs discover.master_name");
     if (discover->sentinel_count && discover->quorum > discover->sentinel_count)

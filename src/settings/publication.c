@@ -115,12 +115,36 @@ static void draft_service(struct draft *draft, struct publish_service *out,
     }
 }
 
+static bool has_names(const struct service *service)
+{
+    struct address number;
+
+    for (size_t i = 0; i < service->endpoint_count; i++)
+        if (address_parse_ip(service->endpoints[i].at.host, &number) != 0)
+            return true;
+    return service->discover.srv[0] != '\0';
+}
+
+static uint64_t shortest_refresh_ns(const struct settings *settings)
+{
+    uint64_t shortest_ns = 0;
+
+    for (size_t i = 0; i < settings->service_count; i++) {
+        uint64_t ns = settings->services[i].discover.refresh_ns;
+
+        if (has_names(&settings->services[i]) && (shortest_ns == 0 || ns < shortest_ns))
+            shortest_ns = ns;
+    }
+    return shortest_ns;
+}
+
 static void draft_front(struct bank *front, const struct settings *settings,
                         const struct place *place)
 {
     front->file_mtime_ns = settings->stamp.mtime_ns;
     front->file_size = settings->stamp.size;
     front->file_inode = settings->stamp.inode;
+    front->refresh_ns = shortest_refresh_ns(settings);
     text_copy(front->path, sizeof(front->path), settings->path);
     text_copy(front->instance, sizeof(front->instance), place->instance);
     text_copy(front->zone, sizeof(front->zone), settings->zone);

@@ -15,6 +15,11 @@ enum {
 };
 _Static_assert(IPS_MAX * 4 <= BUCKETS_MAX, "tables stay sparse");
 
+static uint64_t load64(const uint64_t *word)
+{
+    return __atomic_load_n(word, __ATOMIC_RELAXED);
+}
+
 static uint32_t load32(const uint32_t *word)
 {
     return __atomic_load_n(word, __ATOMIC_RELAXED);
@@ -303,6 +308,13 @@ bool bank_match(const struct bank_view *view, uint32_t index, struct match_setti
     copy_element(view, view->matches_at, index, out, sizeof(*out));
     END_TEXT(out->host);
     return leads_forwards(out->next, index);
+}
+
+uint64_t bank_refresh_ns(const struct bank_view *view)
+{
+    const void *bank = view->base;
+
+    return load64(&((const struct bank *)bank)->refresh_ns);
 }
 
 uint32_t bank_monitor(const struct bank_view *view)

@@ -63,6 +63,8 @@ bool bank_slot_name(const struct segment *segment, uint32_t slot, char name[stat
 uint32_t bank_monitor(const struct bank_view *view);
 /* Some check, or a selector, is beyond a program's thread. */
 bool bank_needs_program(const struct bank_view *view);
+/* How often names are to be looked up again; 0 = there are none. */
+uint64_t bank_refresh_ns(const struct bank_view *view);
 
 /* Everything but the arrays: file stamp, path, instance, zone, programs. */
 void bank_front(const struct bank_view *view, struct bank *out);

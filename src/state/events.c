@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/hash.h"
+#include "base/text.h"
 #include "state/fence.h"
 
 enum { EVENT_WORDS = sizeof(struct event) / 8, SEQUENCE_SHIFT = 24, WRITING = 1 };
@@ -122,6 +123,27 @@ int event_read(const struct segment *segment, uint64_t sequence, struct event *o
 uint64_t event_newest(const struct segment *segment)
 {
     return load_relaxed(segment_event_head(segment)) & SEQUENCE_MASK;
+}
+
+static bool is_failure(const struct event *event)
+{
+    return event->type == EVENT_FAILOVER ||
+           (event->type == EVENT_HEALTH && text_equal(event->to, "unhealthy")) ||
+           (event->type == EVENT_BREAKER && text_equal(event->to, "open"));
+}
+
+bool event_next_failure(const struct segment *segment, uint64_t *next, struct event *out)
+{
+    uint64_t newest = event_newest(segment);
+
+    if (*next == 0 || *next > newest + 1)
+        *next = newest + 1;
+    if (newest - *next + 1 > EVENT_SLOTS)
+        *next = newest - EVENT_SLOTS + 1;
+    while (*next <= newest)
+        if (event_read(segment, (*next)++, out) == 1 && is_failure(out))
+            return true;
+    return false;
 }
 
 const char *event_type_name(enum event_type type)

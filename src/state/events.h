@@ -53,6 +53,12 @@ int event_read(const struct segment *segment, uint64_t sequence, struct event *o
 /* The newest sequence number taken so far; 0 = none. The oldest still there may be that - 511. */
 uint64_t event_newest(const struct segment *segment);
 
+/*
+ * The next event from `*next` on (0: from now on) that tells of an endpoint's failure: unhealthy,
+ * breaker open, or left. False: there is none yet. `*next` moves on.
+ */
+bool event_next_failure(const struct segment *segment, uint64_t *next, struct event *out);
+
 const char *event_type_name(enum event_type type);
 
 _Static_assert(sizeof(struct event) == 360, "fills the words of a slot");

@@ -81,6 +81,7 @@ struct bank {
     SHARED64 uint64_t file_size;
     SHARED64 uint64_t file_inode;
     SHARED64 uint64_t published_wall_ns;
+    SHARED64 uint64_t refresh_ns; /* the shortest of services that have names; 0 = none has */
     uint32_t service_count, services_at; /* arrays: count, offset from the bank */
     uint32_t endpoint_count, endpoints_at;
     uint32_t label_count, labels_at; /* one per endpoint, same index */

@@ -196,3 +196,19 @@ def test_an_endpoint_in_grace_is_not_used(pair, preload, write_config, redisteer
                  != "open", "the breaker's time to be up")
     assert [preload.run(ask, config).stdout for _ in range(3)] == ["west\n"] * 3
     assert lab.status(redisteer, config, "cache")["by_name"]["east"]["grace_ms"] > 0
+
+
+def test_an_endpoint_that_leaves_the_file_is_left(pair, preload, write_config, start_program,
+                                                  redisteer):
+    """Its connections are shut, though it is well: the settings do not know it any more."""
+    east, west = pair
+    config = write_config(two_endpoints(pair, ""))
+    writer = start_writer(start_program, preload, "redis-py", config)
+    writer.until_lasting("server east")
+
+    write_config(lab.service("cache", ["redis.test"], {"west": west.address}, ""))
+    assert redisteer("reload", config=config).returncode == 0
+    writer.until("server west")
+    west.command("SET", "name", "stop")
+    writer.summary()
+    assert len(writer.errors) <= 1, writer.errors

@@ -67,8 +67,15 @@ def test_a_number_is_no_question(server):
 def test_the_hosts_file_needs_no_name_server(server):
     server.start()
     server.kill()
-    answer = ask(server, "localhost")
-    assert "127.0.0.1:6379" in addresses(answer)
+    with open("/etc/hosts") as stream:
+        lines = [line.split("#")[0].split() for line in stream]
+    known = [(words[1], words[0]) for words in lines if len(words) > 1 and "localhost" not in words[1]]
+    if not known:
+        pytest.skip("/etc/hosts names no host but localhost")
+    name, address = known[0]
+    answer = ask(server, name)
+    assert any(address in found for found in addresses(answer))
+    assert answer["ttl"] is None
 
 
 def test_srv_brings_hosts_with_priority_weight_and_port(server):

@@ -390,6 +390,108 @@ def test_planned_failover_costs_each_writer_one_error(group, preload, write_conf
     assert (last["to"], last["reason"]) == (endpoint_name(new), "sentinel")
 
 
+class Chatter:
+    """One of the writers of tests/scenario/clients; counts the errors that it tells of."""
+
+    def __init__(self, start_program, preload, config, argv):
+        self.program = start_program(preload.argv([*argv, "redis.test", "6379"]),
+                                     env=preload.environment(config))
+        self.lines = []
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def _read(self):
+        for line in self.program.stdout:
+            self.lines.append(line.rstrip("\n"))
+
+    def writes(self):
+        return any(line.startswith("server ") for line in self.lines)
+
+    def errors(self):
+        return [line for line in self.lines if line.startswith("error ")]
+
+
+def readonly_errors(server):
+    for line in server.command("INFO", "errorstats").splitlines():
+        if line.startswith("errorstat_READONLY:"):
+            return int(line.split("count=")[1])
+    return 0
+
+
+def test_planned_failover_under_writers_in_three_languages(group, preload, write_config,
+                                                           start_program, redisteer):
+    config = write_config(service(group.sentinels))
+    kinds = [[lab.PYTHON, lab.CLIENTS / "redis_py_writer.py"], [lab.BUILT_CLIENTS / "hiredis_writer"],
+             [lab.need("node"), lab.CLIENTS / "node_writer.js"]]
+    writers = [Chatter(start_program, preload, config, kinds[i % 3]) for i in range(20)]
+    lab.wait_for(lambda: all(writer.writes() for writer in writers), "all writers to write")
+    await_active(redisteer, config, group.master)
+
+    old = group.master
+    assert ask(group.sentinels[0], "SENTINEL", "FAILOVER", MASTER) == "OK"
+    new, _ = await_promotion(group.replicas())
+    await_active(redisteer, config, new)
+    lab.wait_for(lambda: role(old) == "slave", "the old master to be demoted",
+                 timeout=2 * lab.PATIENCE, pause=0.1)
+    group.master = new
+    new.command("SET", "name", "stop")
+    for writer in writers:
+        assert writer.program.wait(lab.PATIENCE) == 0
+        writer.reader.join(lab.PATIENCE)
+        assert len(writer.errors()) <= 1, writer.errors()
+    assert [readonly_errors(server) for server in group.servers] == [0, 0, 0]
+    lab.figure(f"20 writers in 3 languages: {sum(len(writer.errors()) for writer in writers)} "
+               "error(s) in all, no READONLY")
+
+
+def test_a_monitor_follows_them_too(group, preload, write_config, start_program, redisteer):
+    config = write_config(service(group.sentinels))
+    start_program([lab.REDISTEER, "monitor"], env=preload.environment(config, LD_PRELOAD=""))
+    lab.wait_for(lambda: (leader := lab.status(redisteer, config)["leader"])
+                 and leader["kind"] == "process", "the monitor to check")
+    writer = Writer(start_program, preload, config)
+    await_active(redisteer, config, group.master)
+    lab.wait_for(lambda: all(source["well"] for source in
+                             lab.status(redisteer, config, "cache")["discovery"]["sources"]),
+                 "the Sentinels to be heard")
+
+    group.master.kill()
+    new, promoted = await_promotion(group.replicas())
+    _, again = writer.gap_over(promoted)
+    assert again - promoted <= BOUND
+    await_active(redisteer, config, new)
+    writer.stop()
+    assert lab.status(redisteer, config)["leader"]["kind"] == "process"
+
+
+def test_a_second_service_reads_from_the_replicas(group, preload, write_config, redisteer):
+    addresses = ", ".join(f"127.0.0.1:{sentinel.port}" for sentinel in group.sentinels)
+    config = write_config(service(group.sentinels) + f"""service reads {{
+        match = {{ reads.test }}  strategy = round-robin  resolve = virtual
+        discover {{ sentinels = {{ {addresses} }}  master_name = {MASTER} }}
+        health {{ role = replica }} }}""")
+    asked = preload.run([lab.PYTHON, "-c", READ_AND_WRITE], config)
+    assert asked.returncode == 0, asked.stderr
+    ports = asked.stdout.split()
+    assert ports[0] == str(group.master.port)
+    assert set(ports[1:]) == {str(replica.port) for replica in group.replicas()}
+
+
+READ_AND_WRITE = """
+import redis, time
+def port(name):
+    client = redis.Redis(name)
+    number = client.info("server")["tcp_port"]
+    client.close()
+    return number
+port("redis.test"), port("reads.test")  # from here on endpoints are checked
+time.sleep(1)
+print(port("redis.test"))
+for _ in range(6):
+    print(port("reads.test"))
+"""
+
+
 def test_discovered_servers_merge_with_those_of_the_file(group, preload, write_config, redisteer):
     options = f"    endpoint known {{ address = {group.master.address} }}"
     config = write_config(service(group.sentinels, options))

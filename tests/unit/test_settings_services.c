@@ -43,7 +43,7 @@ static const struct settings_case cases[] = {
           "}\n }\n}\n",
      "5: discover.master_name has no place without discover.sentinels: 'm'\n"
      "6: discover.quorum has no place without discover.sentinels: '2'\n"
-     "7: discover.username has no place without discover.sentinels: 'u'\n"
+     "7: discover.username has no place without discover.sentinels or discover.srv: 'u'\n"
      "8: discover.nat_map has no place without discover.sentinels: 'a:1=1.2.3.4:5'\n"},
     {OPEN "discover {\n sentinels = { a, b }\n quorum = 3\n nat_map = { 'a:1=b:2', "
           "'a=1.2.3.4:5', 'a:1=[::1]:7' }\n }\n}\n",
