@@ -81,6 +81,7 @@ static void attach(struct watcher *monitor)
     if (monitor->segment.live)
         segment_detach(&monitor->segment);
     monitor->segment = (struct segment){0};
+    monitor->users = (struct users){0};
     if (segment_attach(&monitor->segment, &monitor->context.place, &why) != 0)
         monitor->segment.live = NULL; /* the next turn tries again */
 }

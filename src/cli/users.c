@@ -10,16 +10,16 @@
 
 #include "base/text.h"
 
-enum { LINE_TEXT = 1024, EXE_TEXT = 4096, PATTERN_TEXT = 64 };
+enum { LINE_TEXT = 1024, EXE_TEXT = 4096 };
 
 /* "dev inode", as /proc/PID/maps has it: the path may look different from there. */
-static bool pattern_of(const char *path, char pattern[static PATTERN_TEXT])
+static bool pattern_of(const char *path, char pattern[static USERS_PATTERN])
 {
     struct stat facts;
 
     if (stat(path, &facts) != 0)
         return false;
-    snprintf(pattern, PATTERN_TEXT, " %02x:%02x %lu ", major(facts.st_dev), minor(facts.st_dev),
+    snprintf(pattern, USERS_PATTERN, " %02x:%02x %lu ", major(facts.st_dev), minor(facts.st_dev),
              (unsigned long)facts.st_ino);
     return true;
 }
@@ -52,11 +52,12 @@ static bool uses(pid_t pid, const char *pattern)
 
 bool users_exist(struct users *users, const char *path)
 {
-    char pattern[PATTERN_TEXT];
+    const char *pattern = users->pattern;
     const struct dirent *entry;
     DIR *processes;
 
-    if (!pattern_of(path, pattern))
+    /* Once: a file that has been removed is still mapped, and nothing else will have its number. */
+    if (users->pattern[0] == '\0' && !pattern_of(path, users->pattern))
         return true;
     if (users->last != 0 && uses(users->last, pattern))
         return true;

@@ -222,13 +222,15 @@ class World:
                 if line.endswith("\n")]
 
     def left_behind(self):
-        """Command lines of processes that have our directory in their environment."""
+        """Command lines of processes that have our directory in them or in their environment."""
         found = []
         for process in Path("/proc").iterdir():
             with suppress(OSError):
-                if process.name.isdigit() and os.fsencode(self.runtime) in (
-                        process / "environ").read_bytes():
-                    found.append((process / "cmdline").read_bytes())
+                if not process.name.isdigit():
+                    continue
+                words = (process / "cmdline").read_bytes()
+                if os.fsencode(self.runtime) in words + (process / "environ").read_bytes():
+                    found.append(words)
         return found
 
 

@@ -1,8 +1,10 @@
 """`monitor = auto`: `redisteer monitor` is started when the settings need it, and ends with its users."""
 
 import os
+import shutil
 import signal
 import threading
+import time
 
 import pytest
 
@@ -119,6 +121,23 @@ def test_a_monitor_is_started_and_ends_with_its_users(config_of, start_watchful,
     assert [program.found() for program in programs] == [[]] * 5
     programs[0].program.kill()
     programs[0].program.wait()
+    lab.wait_for(lambda: not monitors(runtime_dir), "the monitor to end")
+
+
+def test_a_monitor_ends_with_its_users_though_the_files_are_gone(config_of, start_watchful, redisteer,
+                                                                 runtime_dir):
+    config = config_of()
+    program = start_watchful(config)
+    pid = wait_leader(redisteer, config)
+    wait_health(redisteer, config, east="healthy", west="healthy")
+    looked = time.monotonic() + 5  # it has looked for users by then
+    while time.monotonic() < looked:
+        program.wait_answers()
+    shutil.rmtree(runtime_dir)
+    program.wait_answers(50)
+    assert monitors(runtime_dir) == [pid], "the program uses it still"
+    program.program.kill()
+    program.program.wait()
     lab.wait_for(lambda: not monitors(runtime_dir), "the monitor to end")
 
 
