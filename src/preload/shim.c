@@ -222,6 +222,23 @@ static bool lacks_addresses(const struct segment *segment)
            clock_wall_ns() - front.published_wall_ns > LOOK_AGAIN_S * NS_PER_S;
 }
 
+/* It has just been published, and whoever did it is asking the Sentinels of a service that has no
+ * endpoint yet. */
+static bool lacks_servers(const struct segment *segment)
+{
+    static struct bank front; /* see above */
+    static struct service_settings service;
+    struct bank_view view;
+    bool lacks = false;
+
+    if (!bank_open(segment, &view))
+        return false;
+    bank_front(&view, &front);
+    for (uint32_t i = 0; !lacks && bank_service(&view, i, &service); i++)
+        lacks = service.discover != 0 && service.endpoint_count == 0;
+    return lacks && bank_valid(&view) && clock_wall_ns() - front.published_wall_ns < NS_PER_S;
+}
+
 /*
  * The segment is not there, no good, or lacks addresses. Has it published by a child, or waits for
  * whoever is at it. ATTACHED: worth another look.
@@ -292,6 +309,8 @@ static enum attempt_end attach(bool may_spawn)
         error = segment_attach(segment, &place, &why);
     } else if (may_spawn && lacks_addresses(segment)) {
         have_published(&place, config, false, may_spawn);
+    } else if (may_spawn && lacks_servers(segment)) {
+        have_published(&place, config, true, may_spawn);
     }
     if (error) {
         log_warn("off: %s: %s (errno %d)", place.segment, why, -error);

@@ -314,8 +314,8 @@ def test_an_address_that_the_file_has_too_is_one_endpoint(names, servers, write_
     assert found[f"127.0.0.2-{east.port}"]["source"] == "dns"
 
 
-def test_an_address_that_has_gone_drains(names, servers, config_of, start, redisteer):
-    """Its connections are let end; new ones go elsewhere."""
+def test_an_address_that_has_gone_is_left(names, servers, config_of, start, redisteer):
+    """New connections go elsewhere, also those to its address."""
     east, west, _ = servers
     names.addresses["one.test"] = [east.host, west.host]
     names.start()

@@ -447,6 +447,7 @@ def test_planned_failover_under_writers_in_three_languages(group, preload, write
 def test_a_monitor_follows_them_too(group, preload, write_config, start_program, redisteer):
     config = write_config(service(group.sentinels))
     start_program([lab.REDISTEER, "monitor"], env=preload.environment(config, LD_PRELOAD=""))
+    lab.wait_for(lambda: redisteer("status", config=config).returncode == 0, "its publication")
     lab.wait_for(lambda: (leader := lab.status(redisteer, config)["leader"])
                  and leader["kind"] == "process", "the monitor to check")
     writer = Writer(start_program, preload, config)
