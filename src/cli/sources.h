@@ -1,6 +1,6 @@
 /*
- * sources: where a service's endpoints are found: each Sentinel and each name with its last success,
- * next try and last error, for `redisteer status`.
+ * sources: where a service's endpoints are found: each Sentinel and each name with its last
+ * success, next try and last error, for `redisteer status`.
  */
 #ifndef CLI_SOURCES_H
 #define CLI_SOURCES_H
