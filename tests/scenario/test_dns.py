@@ -221,8 +221,9 @@ def test_the_last_good_answer_stays_and_the_reason_is_told(names, servers, confi
     ask = start(config)
     wait_addresses(redisteer, config, east.host, west.host)
     wait_healthy(redisteer, config, 2 if source == "dns" else 1)
-    lab.wait_for(lambda: all(source["last_success"] for source in
-                             cache(redisteer, config)["discovery"]["sources"]), "an answer of its own")
+    lab.wait_for(lambda: [source for source in (cache(redisteer, config).get("discovery") or
+                                                {"sources": []})["sources"]
+                          if source["last_success"]], "an answer of its own")
     trouble(names, kind)
     event = wait_event(redisteer, config, "discovery", f"{kind} to be told", reason=REASONS[kind])
     assert event["from"] == name
