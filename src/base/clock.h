@@ -27,4 +27,11 @@ uint64_t clock_monotonic_ns(void);
 /* CLOCK_MONOTONIC_COARSE: a few ns to read, a tick (1-10 ms) of resolution; for rate limits. */
 uint64_t clock_coarse_ns(void);
 
+/* What is due at `*at_ns` is due at `candidate_ns`, if that is earlier. UINT64_MAX: never. */
+static inline void clock_sooner(uint64_t *at_ns, uint64_t candidate_ns)
+{
+    if (candidate_ns < *at_ns)
+        *at_ns = candidate_ns;
+}
+
 #endif

@@ -81,7 +81,6 @@ static void attach(struct watcher *monitor)
     if (monitor->segment.live)
         segment_detach(&monitor->segment);
     monitor->segment = (struct segment){0};
-    monitor->users = (struct users){0};
     if (segment_attach(&monitor->segment, &monitor->context.place, &why) != 0)
         monitor->segment.live = NULL; /* the next turn tries again */
 }
@@ -197,7 +196,7 @@ static bool is_needed(struct watcher *monitor, unsigned turns)
         return true;
     if (is_led_by_another(monitor))
         return false;
-    if (!can_see_users(monitor) || users_exist(&monitor->users, monitor->context.place.segment))
+    if (!can_see_users(monitor) || users_exist(&monitor->users, monitor->segment.head))
         monitor->unused = 0;
     else
         monitor->unused++;

@@ -1,27 +1,37 @@
 #include "cli/users.h"
 
 #include <dirent.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/text.h"
 
-enum { LINE_TEXT = 1024, EXE_TEXT = 4096 };
+enum { LINE_TEXT = 1024, EXE_TEXT = 4096, PATTERN_TEXT = 64 };
 
-/* "dev inode", as /proc/PID/maps has it: the path may look different from there. */
-static bool pattern_of(const char *path, char pattern[static USERS_PATTERN])
+/*
+ * "dev inode" of what is mapped there, as /proc/PID/maps has it: the file may be gone, and its path
+ * may look different from elsewhere.
+ */
+static bool pattern_of(const void *mapping, char pattern[static PATTERN_TEXT])
 {
-    struct stat facts;
+    char line[LINE_TEXT], device[16];
+    FILE *maps = fopen("/proc/self/maps", "re");
+    bool found = false;
 
-    if (stat(path, &facts) != 0)
-        return false;
-    snprintf(pattern, USERS_PATTERN, " %02x:%02x %lu ", major(facts.st_dev), minor(facts.st_dev),
-             (unsigned long)facts.st_ino);
-    return true;
+    while (!found && maps != NULL && fgets(line, sizeof line, maps) != NULL) {
+        unsigned long begin, end, inode;
+
+        found = sscanf(line, "%lx-%lx %*s %*s %15s %lu", &begin, &end, device, &inode) == 4 &&
+                begin <= (uintptr_t)mapping && (uintptr_t)mapping < end;
+        if (found)
+            snprintf(pattern, PATTERN_TEXT, " %s %lu ", device, inode);
+    }
+    if (maps != NULL)
+        fclose(maps);
+    return found;
 }
 
 static bool runs_our_program(pid_t pid)
@@ -50,14 +60,13 @@ static bool uses(pid_t pid, const char *pattern)
     return found && !runs_our_program(pid);
 }
 
-bool users_exist(struct users *users, const char *path)
+bool users_exist(struct users *users, const void *mapping)
 {
-    const char *pattern = users->pattern;
+    char pattern[PATTERN_TEXT];
     const struct dirent *entry;
     DIR *processes;
 
-    /* Once: a file that has been removed is still mapped, and nothing else will have its number. */
-    if (users->pattern[0] == '\0' && !pattern_of(path, users->pattern))
+    if (!pattern_of(mapping, pattern))
         return true;
     if (users->last != 0 && uses(users->last, pattern))
         return true;

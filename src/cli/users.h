@@ -8,19 +8,15 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-enum { USERS_PATTERN = 64 };
-
 struct users {
-    pid_t last;                  /* who used it when we looked last: looked at first */
-    char pattern[USERS_PATTERN]; /* how it is seen in their maps; "" = not looked yet */
+    pid_t last; /* who used it when we looked last: looked at first */
 };
 
 /*
- * A process that runs another program than ours and has the file at `path` mapped, among those that
- * we can see and look into. Reads the maps of one process when that still uses it, else of all.
- * The file may be removed after the first look. True also when nothing can be found out: no /proc,
- * or no such file at the first look.
+ * A process that runs another program than ours and has mapped what we have mapped at `mapping`
+ * (whose file may be gone), among those that we can see and look into. Reads the maps of one
+ * process when that still uses it, else of all. True also when nothing can be found out: no /proc.
  */
-bool users_exist(struct users *users, const char *path);
+bool users_exist(struct users *users, const void *mapping);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "base/wipe.h"
 #include "health/follower.h"
 #include "policy/standing.h"
 #include "state/secrets.h"
@@ -23,11 +24,8 @@ uint64_t follow_due_ns(const struct follow *follow)
 {
     uint64_t at_ns = UINT64_MAX;
 
-    for (const struct follower *follower = follow->first; follower; follower = follower->next) {
-        uint64_t due_ns = follower_due_ns(follower);
-
-        at_ns = due_ns < at_ns ? due_ns : at_ns;
-    }
+    for (const struct follower *follower = follow->first; follower; follower = follower->next)
+        clock_sooner(&at_ns, follower_due_ns(follower));
     return at_ns;
 }
 
@@ -129,14 +127,6 @@ static void drop_unwanted(struct follow *follow)
             drop(follower);
         }
     }
-}
-
-static void wipe(void *what, size_t size)
-{
-    volatile unsigned char *byte = what; /* volatile, or the compiler leaves it out */
-
-    for (size_t i = 0; i < size; i++)
-        byte[i] = 0;
 }
 
 static int want_all(struct follow *follow, const struct bank_view *view, int secrets,

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/describe.h"
 #include "base/text.h"
 #include "health/follow.h"
 #include "state/events.h"
@@ -10,28 +11,16 @@
 /* While Sentinels are silent or of different opinions. */
 #define TROUBLE_NS NS_PER_S
 /* While a master that has come back waits for their word. */
-#define DOUBT_NS      (200 * NS_PER_MS)
-#define ADDRESS_SHOWN 48
+#define DOUBT_NS (200 * NS_PER_MS)
 
 /* ---- events ---- */
 
-/* Without libc's help: this runs in strangers' processes. */
-static void write_address(const struct address *address, char out[static ADDRESS_SHOWN])
+/* "" for none. */
+static void write_address(const struct address *address, char *out, size_t size)
 {
-    const uint8_t *ip = address->ip;
+    char text[ADDRESS_TEXT];
 
-    if (address->port == 0)
-        text_copy(out, ADDRESS_SHOWN, "");
-    else if (address_is_v4(address))
-        text_format(out, ADDRESS_SHOWN, "%u.%u.%u.%u:%u", (unsigned)ip[12], (unsigned)ip[13],
-                    (unsigned)ip[14], (unsigned)ip[15], (unsigned)address->port);
-    else
-        text_format(out, ADDRESS_SHOWN, "[%x:%x:%x:%x:%x:%x:%x:%x]:%u",
-                    (unsigned)(ip[0] << 8 | ip[1]), (unsigned)(ip[2] << 8 | ip[3]),
-                    (unsigned)(ip[4] << 8 | ip[5]), (unsigned)(ip[6] << 8 | ip[7]),
-                    (unsigned)(ip[8] << 8 | ip[9]), (unsigned)(ip[10] << 8 | ip[11]),
-                    (unsigned)(ip[12] << 8 | ip[13]), (unsigned)(ip[14] << 8 | ip[15]),
-                    (unsigned)address->port);
+    text_copy(out, size, address->port ? describe_address(address, text) : "");
 }
 
 static void tell(const struct follower *follower, struct event *event)
@@ -45,8 +34,8 @@ static void tell_master(const struct follower *follower, const struct address *f
 {
     struct event event = {.reason = "master"};
 
-    write_address(from, event.from);
-    write_address(&follower->found.master, event.to);
+    write_address(from, event.from, sizeof(event.from));
+    write_address(&follower->found.master, event.to, sizeof(event.to));
     text_format(event.detail, sizeof(event.detail), "%u of %u Sentinels name it", names,
                 (unsigned)follower->settings.count);
     tell(follower, &event);
@@ -66,7 +55,7 @@ static void tell_source(const struct follower *follower, unsigned index, enum ch
 {
     struct event event = {0};
 
-    write_address(&follower->settings.sentinels[index], event.from);
+    write_address(&follower->settings.sentinels[index], event.from, sizeof(event.from));
     text_copy(event.reason, sizeof(event.reason),
               cause == CHECK_FINE ? "Sentinel answers" : check_cause_text(cause));
     text_copy(event.detail, sizeof(event.detail),
@@ -315,21 +304,15 @@ bool follower_run(struct follower *follower, const struct segment *segment,
     return follower->new_servers;
 }
 
-static void sooner(uint64_t *at_ns, uint64_t candidate_ns)
-{
-    if (candidate_ns < *at_ns)
-        *at_ns = candidate_ns;
-}
-
 uint64_t follower_due_ns(const struct follower *follower)
 {
     uint64_t at_ns = UINT64_MAX;
 
     for (uint32_t i = 0; i < follower->settings.count; i++) {
-        sooner(&at_ns, follower->watches[i].ask_due_ns);
-        sooner(&at_ns, follower->watches[i].ask_deadline_ns);
-        sooner(&at_ns, follower->watches[i].listen_due_ns);
-        sooner(&at_ns, follower->watches[i].listen_deadline_ns);
+        clock_sooner(&at_ns, follower->watches[i].ask_due_ns);
+        clock_sooner(&at_ns, follower->watches[i].ask_deadline_ns);
+        clock_sooner(&at_ns, follower->watches[i].listen_due_ns);
+        clock_sooner(&at_ns, follower->watches[i].listen_deadline_ns);
     }
     return at_ns;
 }

@@ -161,7 +161,7 @@ static int housekeeping(struct loop *loop, uint64_t now_ns)
     return 0;
 }
 
-/* ---- results ---- */
+/* ---- troubles ---- */
 
 static bool is_healthy(const struct member *member)
 {
@@ -194,7 +194,6 @@ static void judge_masters(struct loop *loop, uint64_t now_ns)
 static void note_role(struct loop *loop, const struct member *member, enum role_wanted role,
                       uint64_t now_ns)
 {
-    checked_role(&loop->service, member->index, role);
     standing_saw(&loop->service, member->index, role == ROLE_MASTER ? SEEN_MASTER : SEEN_REPLICA,
                  now_ns);
     judge_masters(loop, now_ns);
@@ -347,29 +346,23 @@ static int start_due(struct loop *loop, uint64_t now_ns)
     return error;
 }
 
-static void sooner(uint64_t *at_ns, uint64_t candidate_ns)
-{
-    if (candidate_ns < *at_ns)
-        *at_ns = candidate_ns;
-}
-
 /* When the loop has to run again at the latest. */
 static uint64_t next_turn_ns(const struct loop *loop, uint64_t now_ns)
 {
     uint64_t at_ns = now_ns + loop->look_ns;
 
-    sooner(&at_ns, loop->beat_ns);
-    sooner(&at_ns, follow_due_ns(&loop->follow));
+    clock_sooner(&at_ns, loop->beat_ns);
+    clock_sooner(&at_ns, follow_due_ns(&loop->follow));
     for (uint32_t i = 0; i < loop->service_count; i++)
-        sooner(&at_ns, loop->decide_ns[i]);
+        clock_sooner(&at_ns, loop->decide_ns[i]);
     for (uint32_t i = 0; i < loop->targets.count; i++) {
         const struct target *target = loop->targets.list[i];
 
         if (!target->in_use)
             continue;
-        sooner(&at_ns, probe_deadline_ns(target->probe));
+        clock_sooner(&at_ns, probe_deadline_ns(target->probe));
         if (!target->full)
-            sooner(&at_ns, schedule_due_ns(&target->schedule));
+            clock_sooner(&at_ns, schedule_due_ns(&target->schedule));
     }
     return at_ns > now_ns ? at_ns : now_ns;
 }

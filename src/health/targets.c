@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/hash.h"
+#include "base/wipe.h"
 #include "health/describe.h"
 #include "state/decision.h"
 
@@ -98,14 +99,6 @@ void targets_close(struct targets *targets)
     if (targets->block)
         munmap(targets->block, arrays_size(targets->limit));
     memset(targets, 0, sizeof(*targets));
-}
-
-static void wipe(void *what, size_t size)
-{
-    volatile unsigned char *byte = what; /* volatile, or the compiler leaves it out */
-
-    for (size_t i = 0; i < size; i++)
-        byte[i] = 0;
 }
 
 /* ---- several checks of one endpoint ---- */

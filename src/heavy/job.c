@@ -1,7 +1,6 @@
 #include "heavy/job.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -12,6 +11,7 @@
 #endif
 
 #include "base/clock.h"
+#include "heavy/thread.h"
 
 enum { STACK_SIZE = 512 * 1024 };
 
@@ -112,22 +112,13 @@ static void *run(void *argument)
     return NULL;
 }
 
-/* Signals are the main thread's. */
 static int start_thread(struct job *job)
 {
-    pthread_attr_t attributes;
-    sigset_t all, before;
     pthread_t thread;
-    int error;
+    int error = thread_start(&thread, STACK_SIZE, run, job);
 
-    pthread_attr_init(&attributes);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&attributes, STACK_SIZE);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    error = pthread_create(&thread, &attributes, run, job);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
+    if (error == 0)
+        pthread_detach(thread);
     return error;
 }
 

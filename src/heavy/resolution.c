@@ -1,13 +1,13 @@
 #include "heavy/resolution.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "heavy/thread.h"
 
 enum { STACK_SIZE = 256 * 1024 };
 
@@ -38,23 +38,6 @@ static void *run(void *argument)
     return NULL;
 }
 
-/* Signals are the main thread's. */
-static bool start_thread(struct resolution *resolution)
-{
-    pthread_attr_t attributes;
-    sigset_t all, before;
-    int error;
-
-    pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, STACK_SIZE);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    error = pthread_create(&resolution->thread, &attributes, run, resolution);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
-    return error == 0;
-}
-
 /* Without its thread. */
 static void discard(struct resolution *resolution)
 {
@@ -75,7 +58,8 @@ struct resolution *resolution_start(const struct dns_question *question, uint64_
     resolution->deadline_ns = clock_boot_ns() + patience_ns;
     resolution->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     resolution->cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (resolution->done_fd >= 0 && resolution->cancel_fd >= 0 && start_thread(resolution))
+    if (resolution->done_fd >= 0 && resolution->cancel_fd >= 0 &&
+        thread_start(&resolution->thread, STACK_SIZE, run, resolution) == 0)
         return resolution;
     discard(resolution);
     return NULL;

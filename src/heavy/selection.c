@@ -1,7 +1,6 @@
 #include "heavy/selection.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "heavy/child.h"
+#include "heavy/thread.h"
 #include "state/layout.h"
 
 enum { STACK_SIZE = 128 * 1024 };
@@ -67,23 +67,6 @@ static void *run(void *argument)
     return NULL;
 }
 
-/* Signals are the main thread's. */
-static bool start_thread(struct selection *selection)
-{
-    pthread_attr_t attributes;
-    sigset_t all, before;
-    int error;
-
-    pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, STACK_SIZE);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    error = pthread_create(&selection->thread, &attributes, run, selection);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
-    return error == 0;
-}
-
 /* Without its thread. */
 static void discard(struct selection *selection)
 {
@@ -112,7 +95,8 @@ struct selection *selection_start(const char *const words[], const char *told, u
         .output = selection->output,
     };
     if (copy_words(selection, words) && selection->variables && selection->child.input >= 0 &&
-        selection->child.cancel_fd >= 0 && start_thread(selection))
+        selection->child.cancel_fd >= 0 &&
+        thread_start(&selection->thread, STACK_SIZE, run, selection) == 0)
         return selection;
     discard(selection);
     return NULL;

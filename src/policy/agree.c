@@ -13,15 +13,6 @@ static bool names_as_master(const struct voice *voice, const struct address *add
     return voice->master.port != 0 && address_equal(&voice->master, address);
 }
 
-unsigned agree_heard(const struct voice voices[], unsigned count)
-{
-    unsigned heard = 0;
-
-    for (unsigned i = 0; i < count; i++)
-        heard += voices[i].heard;
-    return heard;
-}
-
 unsigned agree_master(const struct voice voices[], unsigned count, unsigned quorum,
                       struct address *out)
 {

@@ -19,9 +19,6 @@ struct voice {
     struct address servers[ENDPOINTS_MAX];
 };
 
-/* How many of those that were heard. */
-unsigned agree_heard(const struct voice voices[], unsigned count);
-
 /*
  * The master that `quorum` of them name; the one that most of them do, should that leave two. How
  * many name it; 0: none is named by so many, and `*out` stays as it is.

@@ -4,10 +4,10 @@
 #include <stddef.h>
 
 #include "base/clock.h"
+#include "base/describe.h"
 #include "base/log.h"
 #include "policy/spread.h"
 #include "preload/background.h"
-#include "preload/describe.h"
 #include "preload/learned.h"
 #include "preload/process.h"
 #include "preload/route.h"

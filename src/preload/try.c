@@ -4,10 +4,10 @@
 #include <poll.h>
 
 #include "base/clock.h"
+#include "base/describe.h"
 #include "base/hints.h"
 #include "base/log.h"
 #include "preload/avoid.h"
-#include "preload/describe.h"
 #include "preload/guard.h"
 #include "preload/journey.h"
 #include "preload/route.h"

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "base/wipe.h"
 #include "probe/net.h"
 
 const struct stream_driver *stream_tls;
@@ -15,13 +16,10 @@ void connection_init(struct connection *connection)
     connection->fd = -1;
 }
 
-/* There may have been a password in it; volatile, or the compiler leaves it out. */
+/* There may have been a password in it. */
 static void wipe_sent(struct connection *connection)
 {
-    volatile char *byte = connection->out;
-
-    for (size_t i = 0; i < connection->out_to; i++)
-        byte[i] = 0;
+    wipe(connection->out, connection->out_to);
     connection->out_from = connection->out_to = 0;
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/wipe.h"
 #include "policy/outcome.h"
 #include "probe/answer.h"
 #include "probe/auth.h"
@@ -178,10 +179,8 @@ static bool ask_to_enter(struct probe *probe)
     size_t length = auth_request(text, &probe->target);
     bool sent =
         checks_owe(&probe->checks, NULL, 1) && connection_queue(&probe->connection, text, length);
-    volatile char *byte = text;
 
-    for (size_t i = 0; i < sizeof(text); i++) /* volatile, or the compiler leaves it out */
-        byte[i] = 0;
+    wipe(text, sizeof(text));
     return sent;
 }
 

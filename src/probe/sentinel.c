@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "base/wipe.h"
 #include "probe/answer.h"
 #include "probe/auth.h"
 #include "probe/foreign.h"
@@ -298,11 +299,9 @@ static void greet(struct sentinel *sentinel)
 
     if (sentinel->target.password[0]) {
         char text[COMMAND_MAX];
-        volatile char *byte = text;
 
         connection_queue(&sentinel->connection, text, auth_request(text, &sentinel->target));
-        for (size_t i = 0; i < sizeof(text); i++) /* volatile, or the compiler leaves it out */
-            byte[i] = 0;
+        wipe(text, sizeof(text));
     }
     if (sentinel->work == SENTINEL_LISTEN) {
         queue(sentinel, 2, listen);

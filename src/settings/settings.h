@@ -72,7 +72,7 @@ struct discover {
     uint64_t refresh_ns;
     size_t nat_count;
     struct nat_pair nat[NAT_MAX];
-    unsigned line; /* of master_name */
+    unsigned line;               /* of master_name */
     char srv[ADDRESS_HOST_TEXT]; /* "" = none */
     bool dns;
     unsigned srv_line, dns_line;

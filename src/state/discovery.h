@@ -1,7 +1,7 @@
 /*
  * discovery: what was found out about a service's servers, in the live part of the segment. Written
  * by the holder of the lease (or by a publisher that finds nothing there yet), read by publishers
- * and by `redisteer status`. Survives publishers and probers. [hook], discovery_text apart.
+ * and by `redisteer status`. Survives publishers and probers. All functions are [hook].
  *
  * The words of one service are written under a sequence lock; what is read counts when it was whole
  * and of the very discover block that is asked for.

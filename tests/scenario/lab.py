@@ -167,18 +167,25 @@ class FarNetwork:
 
 
 def resp(connection, *words):
-    """Sends one command and reads one reply: a simple string, a bulk string or an integer."""
+    """Sends one command and reads one reply."""
     parts = [str(word).encode() for word in words]
     connection.sendall(b"*%d\r\n" % len(parts)
                        + b"".join(b"$%d\r\n%s\r\n" % (len(part), part) for part in parts))
     with connection.makefile("rb") as stream:
-        line = stream.readline().rstrip(b"\r\n")
-        if not line:
-            raise ConnectionError("the server closed the connection")
-        if line[:1] == b"$":
-            length = int(line[1:])
-            return stream.read(length + 2)[:-2].decode() if length >= 0 else None
-        return line[1:].decode()
+        return read_reply(stream)
+
+
+def read_reply(stream):
+    """A string or an integer as text; None; of an array the list."""
+    line = stream.readline().rstrip(b"\r\n")
+    if not line:
+        raise ConnectionError("the server closed the connection")
+    if line[:1] == b"$":
+        length = int(line[1:])
+        return stream.read(length + 2)[:-2].decode() if length >= 0 else None
+    if line[:1] == b"*":
+        return [read_reply(stream) for _ in range(int(line[1:]))]
+    return line[1:].decode()
 
 
 class Launcher:

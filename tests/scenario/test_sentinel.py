@@ -19,30 +19,8 @@ MASTER = "shop"
 BOUND = 0.3  # seconds that may pass after the promotion
 
 
-def ask(server, *words):
-    """One command on a connection of its own; arrays become lists."""
-    with socket.create_connection((server.host, server.port), timeout=lab.PATIENCE) as connection:
-        parts = [str(word).encode() for word in words]
-        connection.sendall(b"*%d\r\n" % len(parts)
-                           + b"".join(b"$%d\r\n%s\r\n" % (len(part), part) for part in parts))
-        with connection.makefile("rb") as stream:
-            return read_reply(stream)
-
-
-def read_reply(stream):
-    line = stream.readline().rstrip(b"\r\n")
-    if not line:
-        raise ConnectionError("the server closed the connection")
-    if line[:1] == b"$":
-        length = int(line[1:])
-        return stream.read(length + 2)[:-2].decode() if length >= 0 else None
-    if line[:1] == b"*":
-        return [read_reply(stream) for _ in range(int(line[1:]))]
-    return line[1:].decode()
-
-
 def role(server):
-    return ask(server, "ROLE")[0]
+    return server.command("ROLE")[0]
 
 
 class Sentinel(lab.Redis):
@@ -72,12 +50,12 @@ class Sentinel(lab.Redis):
         return self
 
     def sees_all(self):
-        state = ask(self, "SENTINEL", "MASTER", MASTER)
+        state = self.command("SENTINEL", "MASTER", MASTER)
         known = dict(zip(state[::2], state[1::2]))
         return known["num-slaves"] == "2" and known["num-other-sentinels"] == "2"
 
     def names(self):
-        return int(ask(self, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", MASTER)[1])
+        return int(self.command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", MASTER)[1])
 
 
 class Group:
@@ -313,7 +291,7 @@ class Liar(threading.Thread):
         port = str(self.named.port)
         with connection, connection.makefile("rb") as stream:
             while True:
-                words = read_reply(stream)
+                words = lab.read_reply(stream)
                 if words[0].upper() == "SUBSCRIBE":
                     self.subscribers.append(connection)
                     connection.sendall(array("subscribe", words[1], count=3) + b":1\r\n")
@@ -374,7 +352,7 @@ def test_planned_failover_costs_each_writer_one_error(group, preload, write_conf
     await_active(redisteer, config, group.master)
 
     old = group.master
-    assert ask(group.sentinels[0], "SENTINEL", "FAILOVER", MASTER) == "OK"
+    assert group.sentinels[0].command("SENTINEL", "FAILOVER", MASTER) == "OK"
     new, _ = await_promotion(group.replicas())
     await_active(redisteer, config, new)
     settled = writes_of(old)
@@ -428,7 +406,7 @@ def test_planned_failover_under_writers_in_three_languages(group, preload, write
     await_active(redisteer, config, group.master)
 
     old = group.master
-    assert ask(group.sentinels[0], "SENTINEL", "FAILOVER", MASTER) == "OK"
+    assert group.sentinels[0].command("SENTINEL", "FAILOVER", MASTER) == "OK"
     new, _ = await_promotion(group.replicas())
     await_active(redisteer, config, new)
     lab.wait_for(lambda: role(old) == "slave", "the old master to be demoted",
@@ -518,7 +496,7 @@ def test_a_server_that_comes_or_goes_is_followed(group, start_redis, preload, wr
     gone = group.replicas()[0]
     gone.kill()
     for sentinel in group.sentinels:
-        ask(sentinel, "SENTINEL", "RESET", MASTER)
+        sentinel.command("SENTINEL", "RESET", MASTER)
     lab.wait_for(lambda: endpoint_name(gone) not in
                  lab.status(redisteer, config, "cache")["by_name"],
                  "the dead replica to vanish", timeout=2 * lab.PATIENCE, pause=0.1)

@@ -1,7 +1,8 @@
-/* describe: addresses as text, for look-ups and the log, where inet_ntop may not be called. [hook]
+/* describe: addresses as text where inet_ntop() may not be called: look-ups, the log, events.
+ * [hook]
  */
-#ifndef PRELOAD_DESCRIBE_H
-#define PRELOAD_DESCRIBE_H
+#ifndef BASE_DESCRIBE_H
+#define BASE_DESCRIBE_H
 
 #include "base/address.h"
 

@@ -1,4 +1,4 @@
-#include "preload/describe.h"
+#include "base/describe.h"
 
 #include "base/text.h"
 
