@@ -296,26 +296,9 @@ static bool collect(struct name *name, const struct segment *segment, uint64_t n
 
 /* ---- for status ---- */
 
-static struct discovery_live *live_of(const struct segment *segment, const char *service)
-{
-    struct service_settings found;
-    struct service_live *live;
-    struct bank_view view;
-
-    if (!bank_open(segment, &view))
-        return NULL;
-    for (uint32_t i = 0; bank_service(&view, i, &found); i++) {
-        if (!text_equal(found.name, service))
-            continue;
-        live = segment_service(segment, found.slot);
-        return live && bank_valid(&view) ? &live->discovery : NULL;
-    }
-    return NULL;
-}
-
 static void show(const struct name *name, const struct segment *segment, uint64_t now_ns)
 {
-    struct discovery_live *live = live_of(segment, name->service);
+    struct discovery_live *live = discovery_of(segment, name->service);
     uint64_t left_ns = name->due_ns > now_ns ? name->due_ns - now_ns : 0;
     struct name_live *to;
 

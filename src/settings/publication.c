@@ -5,10 +5,11 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "settings/merge.h"
+#include "settings/gather.h"
 #include "settings/resolve.h"
 #include "settings/secret.h"
 #include "state/bank.h"
+#include "state/discovery.h"
 
 /* What publishing needs, in a few blocks of memory. */
 struct draft {
@@ -413,130 +414,10 @@ static void resolve_all(struct draft *draft, const struct place *place, uint64_t
         segment_detach(&segment);
 }
 
-static void report_sentinel(const struct service *service, const struct lookup *lookup,
-                            void (*say)(const char *line))
-{
-    char line[ADDRESS_HOST_TEXT + NAME_TEXT + 160];
-
-    snprintf(line, sizeof(line),
-             "discover of service %s: %s does not resolve (%s); it is not asked", service->name,
-             lookup->host, lookup_why(lookup));
-    say(line);
-}
-
-/* What is known of its servers already. */
-static bool known_servers(const struct segment *segment, const struct service *service,
-                          uint64_t identity, struct found *out)
-{
-    struct service_settings found;
-    struct bank_view view;
-
-    if (!bank_open(segment, &view))
-        return false;
-    for (uint32_t i = 0; bank_service(&view, i, &found); i++) {
-        const struct service_live *live = segment_service(segment, found.slot);
-
-        if (live && text_equal(found.name, service->name))
-            return discovery_read(&live->discovery, identity, out);
-    }
-    return false;
-}
-
-/* Those of the service in turn. */
-struct discovery_lookups {
-    const struct lookup *endpoints, *sentinels;
-    struct lookup *srv;
-};
-
-/* What SRV said last, where that was the same question. */
-static void gather_offers(const struct bank_view *view, const struct service *service,
-                          struct lookup *lookup)
-{
-    struct discover_settings discover;
-    struct endpoint_settings endpoint;
-    struct endpoint_label label;
-    struct service_settings found;
-
-    for (uint32_t i = 0; bank_service(view, i, &found); i++) {
-        if (!text_equal(found.name, service->name) || found.discover == 0 ||
-            !bank_discover(view, found.discover - 1, &discover) ||
-            !text_equal(discover.srv, service->discover.srv))
-            continue;
-        for (uint32_t j = 0; j < found.endpoint_count && lookup->count < ENDPOINTS_MAX; j++) {
-            struct offer *offer = &lookup->offers[lookup->count];
-
-            if (!bank_label(view, found.first_endpoint + j, &label) ||
-                !bank_endpoint(view, found.first_endpoint + j, &endpoint) ||
-                !text_equal(label.source, discovery_by_srv))
-                continue;
-            text_copy(offer->host, sizeof(offer->host), label.host);
-            offer->weight_milli = endpoint.weight_milli;
-            offer->tier = endpoint.tier;
-            offer->count = endpoint.address_count;
-            memcpy(offer->addresses, endpoint.addresses, sizeof(offer->addresses));
-            lookup->count += endpoint.address_count > 0;
-        }
-    }
-}
-
-static void keep_offers(const struct segment *segment, const struct service *service,
-                        struct lookup *lookup)
-{
-    struct bank_view view;
-
-    lookup->count = 0;
-    if (!lookup->offers)
-        lookup->offers = calloc(ENDPOINTS_MAX, sizeof(*lookup->offers));
-    for (int tries = 0; lookup->offers && tries < 3; tries++) {
-        lookup->count = 0;
-        if (!bank_open(segment, &view))
-            return;
-        gather_offers(&view, service, lookup);
-        if (bank_valid(&view))
-            return;
-    }
-    lookup->count = 0;
-}
-
-static void report_srv(const struct service *service, const struct lookup *lookup,
-                       void (*say)(const char *line))
-{
-    char line[ADDRESS_HOST_TEXT + NAME_TEXT + 160];
-
-    snprintf(line, sizeof(line), "discover of service %s: %s: %s; %s", service->name, lookup->host,
-             lookup_why(lookup),
-             lookup->count ? "what it last said stays in use" : "it brings no endpoint");
-    say(line);
-}
-
-static void discover_one(const struct service *service, struct publish_service *out,
-                         const struct segment *segment, struct discovery_lookups *lookups,
-                         struct publish_endpoint *room, void (*say)(const char *line))
-{
-    struct found found = {0};
-
-    merge_describe(service, lookups->sentinels, out->discover);
-    for (size_t i = 0; i < service->discover.sentinel_count; i++)
-        if (lookups->sentinels[i].error)
-            report_sentinel(service, &lookups->sentinels[i], say);
-    merge_begin(out, service, lookups->endpoints, room);
-    if (service->discover.srv[0]) {
-        if (lookups->srv->error) {
-            if (segment)
-                keep_offers(segment, service, lookups->srv);
-            report_srv(service, lookups->srv, say);
-        }
-        merge_offers(out, lookups->srv);
-    }
-    if (segment)
-        known_servers(segment, service, out->discover->identity, &found);
-    merge_found(out, &found);
-}
-
 static void discover_all(struct draft *draft, const struct settings *settings,
                          const struct place *place, void (*say)(const char *line))
 {
-    struct discovery_lookups lookups = {
+    struct gathered lookups = {
         .endpoints = draft->lookups,
         .sentinels = &draft->lookups[draft->endpoint_count],
         .srv = &draft->lookups[draft->endpoint_count + draft->sentinel_count],
@@ -552,7 +433,7 @@ static void discover_all(struct draft *draft, const struct settings *settings,
 
         if (discovers(service)) {
             out->discover = &draft->discovers[i];
-            discover_one(service, out, attached ? &segment : NULL, &lookups, room, say);
+            gather_servers(service, &lookups, attached ? &segment : NULL, out, room, say);
             room += ENDPOINTS_MAX;
         }
         lookups.endpoints += service->endpoint_count;

@@ -167,6 +167,23 @@ static bool service_differs(const struct bank_view *view, const struct service_s
     return false;
 }
 
+struct discovery_live *discovery_of(const struct segment *segment, const char *service)
+{
+    struct service_settings found;
+    struct service_live *live;
+    struct bank_view view;
+
+    if (!bank_open(segment, &view))
+        return NULL;
+    for (uint32_t i = 0; bank_service(&view, i, &found); i++) {
+        if (!text_equal(found.name, service))
+            continue;
+        live = segment_service(segment, found.slot);
+        return live && bank_valid(&view) ? &live->discovery : NULL;
+    }
+    return NULL;
+}
+
 bool discovery_differs(const struct segment *segment)
 {
     struct service_settings service;

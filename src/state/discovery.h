@@ -61,4 +61,7 @@ bool discovery_name(const struct discovery_live *live, const char *name, struct 
 /* The source of an endpoint in its label. */
 extern const char discovery_by_sentinel[], discovery_by_dns[], discovery_by_srv[];
 
+/* Of a service by its name. NULL: there is none in the settings in force, or they are changing. */
+struct discovery_live *discovery_of(const struct segment *segment, const char *service);
+
 #endif

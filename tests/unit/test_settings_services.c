@@ -36,7 +36,8 @@ static const struct settings_case cases[] = {
     {"check c { type = write tls { enabled = yes } }\n",
      "1: tls has no place in a check of type write: it is the endpoint's: 'c'\n"},
     /* discovery */
-    {OPEN "discover {\n sentinels = { s:26379 }\n master_name = m\n srv = s\n dns = perhaps\n }\n}\n",
+    {OPEN
+     "discover {\n sentinels = { s:26379 }\n master_name = m\n srv = s\n dns = perhaps\n }\n}\n",
      "7: discover.srv must be a name such as _redis._tcp.example.com: 's'\n"
      "8: discover.dns must be true or false: 'perhaps'\n"},
     {OPEN "discover {\n master_name = m\n quorum = 2\n username = u\n nat_map = { 'a:1=1.2.3.4:5' "
