@@ -145,38 +145,23 @@ static void say_line(const char *line)
     say("%s", line);
 }
 
-/* Sentinels of which nothing is known yet are asked before anybody relies on it. */
-static bool ask_sentinels(const struct context *context, const struct settings *settings)
+static void ask_sentinels(struct discovery_question *questions, size_t count)
 {
-    struct segment segment;
-    const char *why;
-    bool found = false, any = false;
-
-    for (size_t i = 0; i < settings->service_count; i++)
-        any = any || settings->services[i].discover.sentinel_count > 0;
-    if (!any || segment_attach(&segment, &context->place, &why) != 0)
-        return false;
-    found = follow_once(&segment, context->place.secrets, SENTINEL_PATIENCE_NS);
-    segment_detach(&segment);
-    return found;
+    follow_once(questions, count, SENTINEL_PATIENCE_NS);
 }
 
 int context_publish(const struct context *context, const struct settings *settings,
                     uint64_t patience_ns, enum publish_result *result)
 {
-    enum publish_result with_servers;
-    int error;
+    const struct publish_ways ways = {
+        .patience_ns = patience_ns,
+        .ask = ask_sentinels,
+        .say = say_line,
+    };
 
     names_begin();
     /* settings_publish() says in words what went wrong. */
-    error = settings_publish(settings, &context->place, patience_ns, result, say_line);
-
-    if (!error && ask_sentinels(context, settings)) {
-        error = settings_publish(settings, &context->place, patience_ns, &with_servers, say_line);
-        if (!error && *result == PUBLISHED_NOTHING)
-            *result = with_servers;
-    }
-    return error ? STATUS_FAILED : STATUS_DONE;
+    return settings_publish(settings, &context->place, &ways, result) ? STATUS_FAILED : STATUS_DONE;
 }
 
 bool context_is_there(const struct invocation *invocation, struct context *context)

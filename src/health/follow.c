@@ -74,7 +74,8 @@ static bool is_same(const struct follower *follower, const struct service_settin
            text_equal(target->password, secret->password);
 }
 
-static struct follower *begin(const struct follow *follow, const struct service_settings *service,
+/* Added to what is followed, and its Sentinels are asked at once. NULL: no memory. */
+static struct follower *begin(struct follow *follow, struct service_live *live,
                               const struct discover_settings *settings, const struct secret *secret,
                               uint64_t now_ns)
 {
@@ -84,10 +85,10 @@ static struct follower *begin(const struct follow *follow, const struct service_
     if (follower == MAP_FAILED)
         return NULL;
     follower->settings = *settings;
-    follower->live = segment_service(follow->segment, service->slot);
-    text_copy(follower->service, sizeof(follower->service), service->name);
-    discovery_read(&follower->live->discovery, settings->identity, &follower->found);
+    follower->live = live;
     follower_begin(follower, secret->username, secret->password, now_ns);
+    follower->next = follow->first;
+    follow->first = follower;
     return follower;
 }
 
@@ -95,20 +96,21 @@ static int want(struct follow *follow, const struct service_settings *service,
                 const struct discover_settings *settings, const struct secret *secret,
                 uint64_t now_ns)
 {
+    struct service_live *live = segment_service(follow->segment, service->slot);
     struct follower *follower = follow->first;
 
     while (follower && !is_same(follower, service, settings, secret))
         follower = follower->next;
     if (!follower) {
-        follower = begin(follow, service, settings, secret, now_ns);
+        follower = begin(follow, live, settings, secret, now_ns);
         if (!follower)
             return -ENOMEM;
-        follower->next = follow->first;
-        follow->first = follower;
+        text_copy(follower->service, sizeof(follower->service), service->name);
+        discovery_read(&live->discovery, settings->identity, &follower->found);
     }
     /* The slot may be another one. */
     follower->slot = service->slot;
-    follower->live = segment_service(follow->segment, service->slot);
+    follower->live = live;
     follower->wanted = true;
     return 0;
 }
@@ -235,26 +237,34 @@ static bool all_known(const struct follow *follow)
     return true;
 }
 
-bool follow_once(const struct segment *segment, const char *secrets_path, uint64_t patience_ns)
+static void run_until(struct follow *follow, uint64_t deadline_ns)
 {
     struct pollfd polls[2 * SENTINELS_MAX * 4]; /* those that find no room are asked later */
-    uint64_t now_ns = clock_boot_ns(), deadline_ns = now_ns + patience_ns;
-    struct follow follow;
-    bool found;
+    uint64_t now_ns = clock_boot_ns();
 
-    follow_open(&follow, segment, secrets_path);
-    if (!segment->writable || follow_build(&follow, now_ns) != 0)
-        deadline_ns = 0;
-    while (now_ns < deadline_ns && !all_known(&follow)) {
-        unsigned count;
+    follow_run(follow, NULL, 0, now_ns);
+    while (now_ns < deadline_ns && !all_known(follow)) {
+        unsigned count = follow_polls(follow, polls, sizeof(polls) / sizeof(polls[0]));
 
-        follow_run(&follow, NULL, 0, now_ns);
-        count = follow_polls(&follow, polls, sizeof(polls) / sizeof(polls[0]));
         poll(polls, count, 10);
         now_ns = clock_boot_ns();
-        follow_run(&follow, polls, 0, now_ns);
+        follow_run(follow, polls, 0, now_ns);
     }
-    found = follow.new_servers;
+}
+
+void follow_once(struct discovery_question *questions, size_t count, uint64_t patience_ns)
+{
+    struct follower *followers[SERVICES_MAX];
+    struct service_live nowhere = {0}; /* how each source does is not told yet */
+    uint64_t now_ns = clock_boot_ns();
+    struct follow follow;
+
+    follow_open(&follow, NULL, NULL);
+    for (size_t i = 0; i < count; i++)
+        followers[i] = begin(&follow, &nowhere, questions[i].settings, questions[i].secret, now_ns);
+    run_until(&follow, now_ns + patience_ns);
+    for (size_t i = 0; i < count; i++)
+        if (followers[i])
+            questions[i].found = followers[i]->found;
     follow_close(&follow);
-    return found;
 }

@@ -64,9 +64,9 @@ void follow_ask(struct follow *follow, uint32_t slot, uint64_t now_ns);
 uint32_t follow_news(struct follow *follow, bool *new_master);
 
 /*
- * For a publisher: asks all Sentinels of services of which nothing is known yet, for `patience_ns`
- * at most. True when something was found that is to be published.
+ * For a publisher, before anybody relies on the answers: asks all Sentinels of at most SERVICES_MAX
+ * services, for `patience_ns` at most; fills in what was found.
  */
-bool follow_once(const struct segment *segment, const char *secrets_path, uint64_t patience_ns);
+void follow_once(struct discovery_question *questions, size_t count, uint64_t patience_ns);
 
 #endif

@@ -25,6 +25,8 @@ static void write_address(const struct address *address, char *out, size_t size)
 
 static void tell(const struct follower *follower, struct event *event)
 {
+    if (!follower->segment) /* asked once, before there is one */
+        return;
     event->type = EVENT_DISCOVERY;
     text_copy(event->service, sizeof(event->service), follower->service);
     event_write(follower->segment, event);

@@ -30,7 +30,7 @@ struct follower {
     uint32_t slot;
     uint64_t doubt_until_ns;
     char service[NAME_TEXT];
-    const struct segment *segment; /* where events go */
+    const struct segment *segment; /* where events go; NULL: nowhere */
     struct service_live *live;
     struct discover_settings settings;
     struct found found;

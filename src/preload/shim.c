@@ -205,11 +205,13 @@ static bool program_is_wanted(const struct segment *segment)
     return true;
 }
 
-/* An endpoint has had no address since it was published, and that is a while ago. */
+/* An endpoint has had no address since it was published, or a service no endpoint, and that is a
+ * while ago. */
 static bool lacks_addresses(const struct segment *segment)
 {
     static struct bank front; /* see above */
     static struct endpoint_settings endpoint;
+    static struct service_settings service;
     struct bank_view view;
     bool lacks = false;
 
@@ -218,25 +220,10 @@ static bool lacks_addresses(const struct segment *segment)
     bank_front(&view, &front);
     for (uint32_t i = 0; !lacks && bank_endpoint(&view, i, &endpoint); i++)
         lacks = endpoint.address_count == 0;
+    for (uint32_t i = 0; !lacks && bank_service(&view, i, &service); i++)
+        lacks = service.endpoint_count == 0;
     return lacks && bank_valid(&view) &&
            clock_wall_ns() - front.published_wall_ns > LOOK_AGAIN_S * NS_PER_S;
-}
-
-/* It has just been published, and whoever did it is asking the Sentinels of a service that has no
- * endpoint yet. */
-static bool lacks_servers(const struct segment *segment)
-{
-    static struct bank front; /* see above */
-    static struct service_settings service;
-    struct bank_view view;
-    bool lacks = false;
-
-    if (!bank_open(segment, &view))
-        return false;
-    bank_front(&view, &front);
-    for (uint32_t i = 0; !lacks && bank_service(&view, i, &service); i++)
-        lacks = service.discover != 0 && service.endpoint_count == 0;
-    return lacks && bank_valid(&view) && clock_wall_ns() - front.published_wall_ns < NS_PER_S;
 }
 
 /*
@@ -309,8 +296,6 @@ static enum attempt_end attach(bool may_spawn)
         error = segment_attach(segment, &place, &why);
     } else if (may_spawn && lacks_addresses(segment)) {
         have_published(&place, config, false, may_spawn);
-    } else if (may_spawn && lacks_servers(segment)) {
-        have_published(&place, config, true, may_spawn);
     }
     if (error) {
         log_warn("off: %s: %s (errno %d)", place.segment, why, -error);

@@ -7,6 +7,7 @@
 
 #include "settings/resolve.h"
 #include "settings/settings.h"
+#include "state/discovery.h"
 #include "state/publish.h"
 #include "state/segment.h"
 
@@ -17,12 +18,14 @@ struct gathered {
 };
 
 /*
- * Fills in `out->discover` and makes `room` its endpoints. `segment`: with what was published last;
- * NULL: nothing was. `say` is told of each look-up that came to nothing.
+ * Fills in `out->discover`, makes `room` its endpoints but for those that Sentinels bring, and says
+ * in `found` which those are as far as is known already (count 0: the Sentinels must be asked).
+ * `segment`: with what was published last; NULL: nothing was. `say` is told of each look-up that
+ * came to nothing.
  */
 void gather_servers(const struct service *service, const struct gathered *lookups,
                     const struct segment *segment, struct publish_service *out,
-                    struct publish_endpoint room[static ENDPOINTS_MAX],
+                    struct publish_endpoint room[static ENDPOINTS_MAX], struct found *found,
                     void (*say)(const char *line));
 
 #endif

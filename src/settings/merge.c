@@ -18,6 +18,10 @@ void merge_describe(const struct service *service, const struct lookup *sentinel
     out->dns = discover->dns;
     for (uint32_t i = 0; i < out->count; i++) {
         text_copy(out->hosts[i], sizeof(out->hosts[i]), discover->sentinels[i].host);
+        out->sentinels[i].port = discover->sentinels[i].port;
+    }
+    out->identity = discovery_identity(out);
+    for (uint32_t i = 0; i < out->count; i++) {
         if (sentinels[i].count > 0)
             out->sentinels[i] = sentinels[i].addresses[0];
         out->sentinels[i].port = sentinels[i].count > 0 ? discover->sentinels[i].port : 0;
@@ -28,7 +32,6 @@ void merge_describe(const struct service *service, const struct lookup *sentinel
         out->nat[i].port = discover->nat[i].from.port;
         out->nat[i].to = discover->nat[i].to;
     }
-    out->identity = discovery_identity(out);
 }
 
 static struct publish_endpoint *with_address(struct publish_endpoint *endpoints, uint32_t count,

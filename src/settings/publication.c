@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "settings/gather.h"
+#include "settings/merge.h"
 #include "settings/resolve.h"
 #include "settings/secret.h"
 #include "state/bank.h"
@@ -21,9 +22,11 @@ struct draft {
     struct secret *check_secrets;
     struct secret *sentinel_secrets;     /* one per service */
     struct discover_settings *discovers; /* the same */
-    struct publish_endpoint *found;      /* ENDPOINTS_MAX per service that discovers some */
+    struct publish_endpoint *room;       /* ENDPOINTS_MAX per service that discovers some */
+    struct found *found;                 /* one per service */
+    struct discovery_question *questions;
     struct tls_settings *tls;
-    size_t endpoint_count, sentinel_count, srv_count, match_count, tls_count;
+    size_t endpoint_count, sentinel_count, srv_count, match_count, tls_count, question_count;
 };
 
 static void draft_match(struct match_settings *out, const struct match_entry *entry)
@@ -188,8 +191,13 @@ static int draft_discovery(struct draft *draft, const struct settings *settings)
     }
     draft->sentinel_secrets = calloc(settings->service_count + 1, sizeof(*draft->sentinel_secrets));
     draft->discovers = calloc(settings->service_count + 1, sizeof(*draft->discovers));
-    draft->found = calloc(services * ENDPOINTS_MAX + 1, sizeof(*draft->found));
-    return draft->sentinel_secrets && draft->discovers && draft->found ? 0 : -ENOMEM;
+    draft->room = calloc(services * ENDPOINTS_MAX + 1, sizeof(*draft->room));
+    draft->found = calloc(settings->service_count + 1, sizeof(*draft->found));
+    draft->questions = calloc(services + 1, sizeof(*draft->questions));
+    return draft->sentinel_secrets && draft->discovers && draft->room && draft->found &&
+                   draft->questions
+               ? 0
+               : -ENOMEM;
 }
 
 static int draft_all(struct draft *draft, const struct settings *settings,
@@ -257,7 +265,9 @@ static void draft_free(struct draft *draft)
                        draft->publication.service_count * sizeof(*draft->sentinel_secrets));
     free(draft->sentinel_secrets);
     free(draft->discovers);
+    free(draft->room);
     free(draft->found);
+    free(draft->questions);
 }
 
 /* Those for Sentinels, and for the servers they name. */
@@ -389,43 +399,34 @@ static void fill_addresses(struct publish_endpoint *endpoint, const struct looku
     }
 }
 
-static void resolve_all(struct draft *draft, const struct place *place, uint64_t patience_ns,
-                        void (*say)(const char *line))
+/* `segment`: what is published now; NULL: nothing. */
+static void resolve_all(struct draft *draft, const struct segment *segment,
+                        const struct publish_ways *ways)
 {
-    struct segment segment = {0};
-    const char *why = NULL;
-    bool attached = false;
-
-    resolve(draft->lookups, look_ups(draft), patience_ns);
+    resolve(draft->lookups, look_ups(draft), ways->patience_ns);
     for (uint32_t i = 0, at = 0; i < draft->publication.service_count; i++) {
         struct publish_service *service = &draft->publication.services[i];
         for (uint32_t j = 0; j < service->endpoint_count; j++, at++) {
             struct lookup *lookup = &draft->lookups[at];
             if (lookup->error) {
-                attached = attached || segment_attach(&segment, place, &why) == 0;
-                if (attached)
-                    keep_known(&segment, service, &service->endpoints[j], lookup);
-                report(service, &service->endpoints[j], lookup, say);
+                if (segment)
+                    keep_known(segment, service, &service->endpoints[j], lookup);
+                report(service, &service->endpoints[j], lookup, ways->say);
             }
             fill_addresses(&service->endpoints[j], lookup);
         }
     }
-    if (attached)
-        segment_detach(&segment);
 }
 
-static void discover_all(struct draft *draft, const struct settings *settings,
-                         const struct place *place, void (*say)(const char *line))
+static void gather_all(struct draft *draft, const struct settings *settings,
+                       const struct segment *segment, const struct publish_ways *ways)
 {
     struct gathered lookups = {
         .endpoints = draft->lookups,
         .sentinels = &draft->lookups[draft->endpoint_count],
         .srv = &draft->lookups[draft->endpoint_count + draft->sentinel_count],
     };
-    struct publish_endpoint *room = draft->found;
-    struct segment segment = {0};
-    const char *why;
-    bool attached = segment_attach(&segment, place, &why) == 0;
+    struct publish_endpoint *room = draft->room;
 
     for (size_t i = 0; i < settings->service_count; i++) {
         const struct service *service = &settings->services[i];
@@ -433,34 +434,104 @@ static void discover_all(struct draft *draft, const struct settings *settings,
 
         if (discovers(service)) {
             out->discover = &draft->discovers[i];
-            gather_servers(service, &lookups, attached ? &segment : NULL, out, room, say);
+            gather_servers(service, &lookups, segment, out, room, &draft->found[i], ways->say);
             room += ENDPOINTS_MAX;
         }
         lookups.endpoints += service->endpoint_count;
         lookups.sentinels += service->discover.sentinel_count;
         lookups.srv += service->discover.srv[0] != '\0';
     }
-    if (attached)
-        segment_detach(&segment);
+}
+
+static bool must_ask(const struct draft *draft, size_t service)
+{
+    const struct discover_settings *discover = draft->publication.services[service].discover;
+
+    return discover && discover->count > 0 && draft->found[service].count == 0;
+}
+
+/* Sentinels of which nothing is known yet, before anybody relies on the settings. */
+static void ask_sentinels(struct draft *draft, const struct publish_ways *ways)
+{
+    size_t answer = 0;
+
+    for (size_t i = 0; ways->ask && i < draft->publication.service_count; i++)
+        if (must_ask(draft, i))
+            draft->questions[draft->question_count++] = (struct discovery_question){
+                .settings = &draft->discovers[i],
+                .secret = &draft->sentinel_secrets[i],
+            };
+    if (draft->question_count == 0)
+        return;
+    ways->ask(draft->questions, draft->question_count);
+    for (size_t i = 0; i < draft->publication.service_count; i++)
+        if (must_ask(draft, i))
+            draft->found[i] = draft->questions[answer++].found;
+}
+
+static void discover_all(struct draft *draft, const struct settings *settings,
+                         const struct segment *segment, const struct publish_ways *ways)
+{
+    char line[NAME_TEXT + 80];
+
+    gather_all(draft, settings, segment, ways);
+    ask_sentinels(draft, ways);
+    for (uint32_t i = 0; i < draft->publication.service_count; i++) {
+        struct publish_service *service = &draft->publication.services[i];
+
+        merge_found(service, &draft->found[i]);
+        if (service->discover && service->discover->count > 0 && service->endpoint_count == 0) {
+            snprintf(line, sizeof(line),
+                     "service %s has no endpoint: no quorum of its Sentinels has answered yet",
+                     service->settings.name);
+            ways->say(line);
+        }
+    }
+}
+
+/* For whoever checks first, and for `status`. */
+static void hand_on_found(const struct draft *draft, const struct place *place)
+{
+    struct segment segment;
+    struct found found;
+    const char *why;
+
+    if (draft->question_count == 0 || segment_attach(&segment, place, &why) != 0)
+        return;
+    for (uint32_t i = 0; segment.writable && i < draft->publication.service_count; i++) {
+        const struct publish_service *service = &draft->publication.services[i];
+        struct discovery_live *live = discovery_of(&segment, service->settings.name);
+
+        if (live && service->discover && draft->found[i].count > 0 &&
+            !discovery_read(live, service->discover->identity, &found))
+            discovery_write(live, service->discover->identity, &draft->found[i]);
+    }
+    segment_detach(&segment);
 }
 
 int settings_publish(const struct settings *settings, const struct place *place,
-                     uint64_t patience_ns, enum publish_result *result,
-                     void (*say)(const char *line))
+                     const struct publish_ways *ways, enum publish_result *result)
 {
     struct draft draft = {0};
-    const char *why = "not enough memory";
+    struct segment segment = {0};
+    const char *why = "not enough memory", *no_matter;
     int error = draft_all(&draft, settings, place);
 
     if (!error) {
-        add_secrets(&draft, settings, say);
-        add_sentinel_secrets(&draft, settings, say);
-        resolve_all(&draft, place, patience_ns, say);
-        discover_all(&draft, settings, place, say);
+        bool attached = segment_attach(&segment, place, &no_matter) == 0;
+
+        add_secrets(&draft, settings, ways->say);
+        add_sentinel_secrets(&draft, settings, ways->say);
+        resolve_all(&draft, attached ? &segment : NULL, ways);
+        discover_all(&draft, settings, attached ? &segment : NULL, ways);
+        if (attached)
+            segment_detach(&segment);
         error = publish(place, &draft.publication, result, &why);
     }
     if (error)
-        say(why);
+        ways->say(why);
+    else
+        hand_on_found(&draft, place);
     draft_free(&draft);
     return error;
 }

@@ -19,6 +19,7 @@
 #include "base/address.h"
 #include "base/log.h"
 #include "policy/rules.h"
+#include "state/discovery.h"
 #include "state/place.h"
 #include "state/publish.h"
 
@@ -166,14 +167,21 @@ void settings_print(const struct settings *settings, FILE *out);
  */
 int settings_find(const char *explicit_path, char out[static PATH_TEXT]);
 
+/* How a publisher learns what is not in the file. */
+struct publish_ways {
+    uint64_t patience_ns; /* for names to resolve; 0: as long as it takes */
+    /* Asks Sentinels of which nothing is known, at most SERVICES_MAX services'. NULL: nobody does.
+     */
+    void (*ask)(struct discovery_question *questions, size_t count);
+    void (*say)(const char *line); /* messages for people, a line each */
+};
+
 /*
- * Resolves the endpoints' names and publishes. A name that does not resolve keeps the addresses
- * that the segment has; with none, the endpoint is published without address and reported. Messages
- * (one a line, for people) are handed to `say`. Names get `patience_ns` to resolve (0: as long as
- * it takes). 0 or -errno.
+ * Resolves the names, asks the Sentinels, and publishes. A name that does not resolve keeps the
+ * addresses that the segment has; with none, the endpoint is published without address and
+ * reported. 0 or -errno.
  */
 int settings_publish(const struct settings *settings, const struct place *place,
-                     uint64_t patience_ns, enum publish_result *result,
-                     void (*say)(const char *line));
+                     const struct publish_ways *ways, enum publish_result *result);
 
 #endif

@@ -6,8 +6,9 @@
 #include "base/hash.h"
 #include "base/text.h"
 #include "state/decision.h"
-#include "state/fence.h"
 #include "state/live.h"
+
+enum { READ_TRIES = 3 };
 
 const char discovery_by_sentinel[] = "sentinel";
 const char discovery_by_dns[] = "dns";
@@ -41,39 +42,50 @@ static void write_address(atomic_u64 to[3], const struct address *address)
     shared_write(to, &copy, sizeof(copy));
 }
 
-bool discovery_read(const struct discovery_live *live, uint64_t identity, struct found *out)
+/* Never 0, which is what a fresh segment holds. */
+static uint64_t seal_of(uint64_t identity, const struct found *found)
 {
-    /* Acquire; partner: the last release in discovery_write(). */
-    uint64_t lock = atomic_load_explicit(&live->lock, memory_order_acquire);
+    uint64_t seal = hash_mix(identity + found->count);
+
+    seal = hash_mix(seal + found->agreed_ms);
+    seal = hash_mix(seal + hash_bytes(&found->master, sizeof(found->master)));
+    seal += hash_bytes(found->servers, found->count * sizeof(found->servers[0]));
+    return hash_mix(seal) | 1;
+}
+
+static bool read_once(const struct discovery_live *live, uint64_t identity, struct found *out)
+{
+    uint64_t seal = load_relaxed(&live->seal);
 
     memset(out, 0, sizeof(*out));
-    if (lock & 1 || load_relaxed(&live->identity) != identity)
-        return false;
     out->count = (uint32_t)load_relaxed(&live->count);
+    if (out->count == 0 || out->count > ENDPOINTS_MAX)
+        return false;
     out->agreed_ms = load_relaxed(&live->agreed_ms);
     read_address(live->master, &out->master);
-    if (out->count > ENDPOINTS_MAX)
-        out->count = 0;
     for (uint32_t i = 0; i < out->count; i++)
         read_address(live->servers[i], &out->servers[i]);
-    fence_after_copying();
-    return load_relaxed(&live->lock) == lock && out->count > 0;
+    return seal == seal_of(identity, out);
+}
+
+bool discovery_read(const struct discovery_live *live, uint64_t identity, struct found *out)
+{
+    /* Again where it was just being written. */
+    for (int tries = 0; tries < READ_TRIES; tries++)
+        if (read_once(live, identity, out))
+            return true;
+    memset(out, 0, sizeof(*out));
+    return false;
 }
 
 void discovery_write(struct discovery_live *live, uint64_t identity, const struct found *found)
 {
-    uint64_t lock = load_relaxed(&live->lock) | 1;
-
-    store_relaxed(&live->lock, lock);
-    fence_before_writing();
-    store_relaxed(&live->identity, identity);
     store_relaxed(&live->count, found->count);
     store_relaxed(&live->agreed_ms, found->agreed_ms);
     write_address(live->master, &found->master);
-    for (uint32_t i = 0; i < found->count && i < ENDPOINTS_MAX; i++)
+    for (uint32_t i = 0; i < found->count; i++)
         write_address(live->servers[i], &found->servers[i]);
-    /* Release; partner: the acquire in discovery_read(). */
-    atomic_store_explicit(&live->lock, lock + 1, memory_order_release);
+    store_relaxed(&live->seal, seal_of(identity, found));
 }
 
 /* ---- its sources ---- */

@@ -3,8 +3,10 @@
  * by the holder of the lease (or by a publisher that finds nothing there yet), read by publishers
  * and by `redisteer status`. Survives publishers and probers. All functions are [hook].
  *
- * The words of one service are written under a sequence lock; what is read counts when it was whole
- * and of the very discover block that is asked for.
+ * The words of one service carry a seal: a hash of them all and of the discover block that they
+ * were found for. What is read counts when the seal is that of what was read. So nothing needs an
+ * order or a lock: a writer that is stopped, killed or overtaken half-way, and two that write at
+ * once, leave words that nobody believes until the next answer of a Sentinel writes them anew.
  */
 #ifndef STATE_DISCOVERY_H
 #define STATE_DISCOVERY_H
@@ -15,6 +17,7 @@
 #include "policy/verdict.h"
 #include "state/bank.h"
 #include "state/layout.h"
+#include "state/secrets.h"
 
 struct found {
     uint32_t count;                        /* 0: nothing is known yet */
@@ -23,13 +26,23 @@ struct found {
     uint64_t agreed_ms;                    /* CLOCK_REALTIME when a quorum was last heard */
 };
 
-/* What tells a discover block from all others; everything but the secret is filled in. */
+/*
+ * What tells a discover block from all others: the master's name, and the Sentinels as the file has
+ * them, for which `sentinels` need only their ports. What their names resolve to plays no part.
+ */
 uint64_t discovery_identity(const struct discover_settings *settings);
 
-/* False: nothing was found for that block, or it is being written. */
+/* False, and `out` is empty: nothing was found for that block, or it is being written. */
 bool discovery_read(const struct discovery_live *live, uint64_t identity, struct found *out);
-/* Forgets what was found for another block. */
+/* In the place of what was found before, for this block or another. */
 void discovery_write(struct discovery_live *live, uint64_t identity, const struct found *found);
+
+/* What is to be asked before anybody relies on the answer, and that answer. */
+struct discovery_question {
+    const struct discover_settings *settings;
+    const struct secret *secret; /* for its Sentinels */
+    struct found found;          /* count 0: no quorum has answered */
+};
 
 /* What one Sentinel answered, or that it did not. Times are CLOCK_REALTIME ms. */
 void discovery_answered(struct source_live *live, const struct address *master, uint64_t now_ms);

@@ -27,7 +27,7 @@
 #define SEGMENT_MAGIC "rdsteer"
 
 enum {
-    SEGMENT_ABI = 5, /* raised by any change to this file or to policy/rules.h, breaker.h */
+    SEGMENT_ABI = 6, /* raised by any change to this file or to policy/rules.h, breaker.h */
     SEGMENT_ALIGN = 64 * 1024,
     SEGMENT_HEAD_SIZE = 4096,
     SEGMENT_MAX_SIZE = 256 * 1024 * 1024,
@@ -293,12 +293,11 @@ struct name_live {
 
 /* What is known of a service's servers; see discovery.h. */
 struct discovery_live {
-    SHARED64 atomic_u64 lock;      /* odd: being written */
-    SHARED64 atomic_u64 identity;  /* of the discover block that it was found for */
+    SHARED64 atomic_u64 seal;      /* hash of what follows and of the block it was found for */
     SHARED64 atomic_u64 count;     /* of servers */
     SHARED64 atomic_u64 agreed_ms; /* CLOCK_REALTIME when a quorum was last heard */
     SHARED64 atomic_u64 master[3]; /* that a quorum agrees on; port 0 = none yet */
-    SHARED64 atomic_u64 spare;
+    SHARED64 atomic_u64 spare[2];
     SHARED64 atomic_u64 servers[ENDPOINTS_MAX][3];
     struct source_live sources[SENTINELS_MAX];
     struct name_live names[NAMES_MAX];

@@ -1,14 +1,17 @@
 /* Publishing a file: names resolved, what does not resolve said, everything found again. */
 #include <dirent.h>
 #include <errno.h>
+#include <netdb.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/text.h"
+#include "settings/resolve.h"
 #include "settings/settings.h"
 #include "state/bank.h"
+#include "state/discovery.h"
 #include "state/secrets.h"
 #include "unit.h"
 
@@ -20,6 +23,36 @@ static void say(const char *line)
 {
     if (said_count < COUNT_OF(said))
         text_copy(said[said_count++], sizeof(said[0]), line);
+}
+
+/* ---- Sentinels that answer what the test wants ---- */
+
+static unsigned asked;
+static uint16_t asked_ports[SENTINELS_MAX];
+static struct found answers; /* count 0: none */
+
+static void answer(struct discovery_question *questions, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        asked++;
+        questions[i].found = answers;
+        for (uint32_t s = 0; s < questions[i].settings->count; s++)
+            asked_ports[s] = questions[i].settings->sentinels[s].port;
+    }
+}
+
+/* Of servers on 127.0.0.1 at these ports; 0 ends them. The first is the master. */
+static void will_answer(const uint16_t *ports)
+{
+    memset(&answers, 0, sizeof(answers));
+    asked = 0;
+    for (; ports[answers.count] != 0; answers.count++) {
+        struct address *server = &answers.servers[answers.count];
+
+        ck_assert_int_eq(address_parse_ip("127.0.0.1", server), 0);
+        server->port = ports[answers.count];
+    }
+    answers.master = answers.servers[0];
 }
 
 static struct place place_of(const char *instance)
@@ -38,6 +71,7 @@ static struct place place_of(const char *instance)
 static enum publish_result publish_text(const struct place *place, const char *text)
 {
     static struct complaints complaints;
+    const struct publish_ways ways = {.ask = answer, .say = say};
     enum publish_result result;
     struct settings *settings;
 
@@ -45,7 +79,7 @@ static enum publish_result publish_text(const struct place *place, const char *t
     ck_assert_msg(settings_parse(text, strlen(text), &settings, &complaints) == 0, "%s",
                   complaints.list[0].text);
     text_copy(settings->path, sizeof(settings->path), "/x.conf");
-    ck_assert_msg(settings_publish(settings, place, 0, &result, say) == 0, "%s", said[0]);
+    ck_assert_msg(settings_publish(settings, place, &ways, &result) == 0, "%s", said[0]);
     settings_free(settings);
     return result;
 }
@@ -287,6 +321,131 @@ START_TEST(the_first_line_of_a_password_file_is_published)
 }
 END_TEST
 
+/* ---- what Sentinels bring ---- */
+
+static const char discovering[] =
+    "service a { match = { r } discover { master_name = m quorum = 1\n"
+    " sentinels = { '127.0.0.1:26379', '127.0.0.2:26380' } } }\n";
+
+static void assert_ports(const struct place *place, const uint16_t *ports)
+{
+    struct segment segment;
+    struct bank_view view;
+    struct endpoint_settings endpoint;
+    struct endpoint_label label;
+    const char *why = "";
+    uint32_t count = 0;
+
+    ck_assert_msg(segment_attach(&segment, place, &why) == 0, "%s", why);
+    ck_assert(bank_open(&segment, &view));
+    for (; bank_endpoint(&view, count, &endpoint); count++) {
+        ck_assert(bank_label(&view, count, &label));
+        ck_assert_str_eq(label.source, "sentinel");
+        ck_assert_uint_eq(endpoint.addresses[0].port, ports[count]);
+    }
+    ck_assert_uint_eq(ports[count], 0);
+    segment_detach(&segment);
+}
+
+START_TEST(sentinels_are_asked_before_anybody_sees_the_settings)
+{
+    static const uint16_t ports[] = {7001, 7002, 0};
+    struct place place = place_of("sentinels");
+
+    will_answer(ports);
+    ck_assert_int_eq(publish_text(&place, discovering), PUBLISHED_NEW);
+    ck_assert_uint_eq(asked, 1);
+    assert_ports(&place, ports);
+    /* From then on it is known. */
+    ck_assert_int_eq(publish_text(&place, discovering), PUBLISHED_NOTHING);
+    ck_assert_uint_eq(asked, 1);
+    ck_assert_uint_eq(said_count, 0);
+}
+END_TEST
+
+START_TEST(silent_sentinels_are_said)
+{
+    static const uint16_t none[] = {0};
+    struct place place = place_of("silent");
+
+    will_answer(none);
+    ck_assert_int_eq(publish_text(&place, discovering), PUBLISHED_NEW);
+    ck_assert_uint_eq(said_count, 1);
+    ck_assert_str_eq(said[0],
+                     "service a has no endpoint: no quorum of its Sentinels has answered yet");
+}
+END_TEST
+
+/* As one leaves it who was killed while he wrote. */
+static void tear_what_was_found(const struct place *place)
+{
+    struct segment segment;
+    struct discovery_live *live;
+    const char *why = "";
+
+    ck_assert_msg(segment_attach(&segment, place, &why) == 0, "%s", why);
+    live = discovery_of(&segment, "a");
+    ck_assert_ptr_nonnull(live);
+    store_relaxed(&live->count, 1);
+    segment_detach(&segment);
+}
+
+START_TEST(what_is_half_written_takes_no_server_away)
+{
+    static const uint16_t ports[] = {7001, 7002, 0}, none[] = {0};
+    struct place place = place_of("torn");
+
+    will_answer(ports);
+    publish_text(&place, discovering);
+    tear_what_was_found(&place);
+    will_answer(none);
+    ck_assert_int_eq(publish_text(&place, discovering), PUBLISHED_NOTHING);
+    ck_assert_uint_eq(asked, 0);
+    assert_ports(&place, ports);
+}
+END_TEST
+
+static bool name_server_answers;
+
+static bool ask_name(struct lookup *lookup, uint64_t patience_ns)
+{
+    (void)patience_ns;
+    lookup->error = name_server_answers ? 0 : EAI_AGAIN;
+    lookup->count = name_server_answers;
+    ck_assert_int_eq(address_parse_ip("127.0.0.9", &lookup->addresses[0]), 0);
+    lookup->addresses[0].port = lookup->port;
+    return true;
+}
+
+static bool know_no_name(struct lookup *lookup)
+{
+    (void)lookup;
+    return false;
+}
+
+START_TEST(a_sentinel_whose_name_no_longer_resolves_takes_nothing_away)
+{
+    static const struct name_driver names = {.ask = ask_name, .known = know_no_name};
+    static const char text[] = "service a { match = { r } discover { master_name = m quorum = 1\n"
+                               " sentinels = { 's.example:26379' } } }\n";
+    static const uint16_t ports[] = {7001, 7002, 0}, none[] = {0};
+    struct place place = place_of("unnamed");
+
+    name_driver = &names;
+    name_server_answers = true;
+    will_answer(ports);
+    publish_text(&place, text);
+    ck_assert_uint_eq(asked_ports[0], 26379);
+    name_server_answers = false;
+    will_answer(none);
+    ck_assert_int_eq(publish_text(&place, text), PUBLISHED_NOTHING);
+    assert_ports(&place, ports);
+    ck_assert_uint_eq(said_count, 1);
+    ck_assert_ptr_nonnull(strstr(said[0], "its last known address stays in use"));
+    name_driver = NULL;
+}
+END_TEST
+
 /* Whatever the tests left, also one that failed half way. */
 static void remove_directory(void)
 {
@@ -311,6 +470,10 @@ int main(void)
         health_rules_of_each_endpoint_are_published,
         a_password_is_published_beside_the_segment,
         the_first_line_of_a_password_file_is_published,
+        sentinels_are_asked_before_anybody_sees_the_settings,
+        silent_sentinels_are_said,
+        what_is_half_written_takes_no_server_away,
+        a_sentinel_whose_name_no_longer_resolves_takes_nothing_away,
     };
     int status;
 
