@@ -20,19 +20,37 @@
 #include "state/files.h"
 #include "state/secrets.h"
 
-#define LOCK_WAIT_NS (5 * NS_PER_S)
+#define LOCK_WAIT_NS (5 * NS_PER_S) /* for one publisher; many may be before us */
 #define LOCK_POLL_NS (2 * NS_PER_MS)
 
 /* ---- one publisher at a time ---- */
 
-static int wait_for_lock(int fd, uint64_t deadline_ns, const char **why)
+/* When its last holder took it: each leaves that as the time of the file. */
+static struct timespec taken_at(int fd)
+{
+    struct stat status = {0};
+
+    fstat(fd, &status);
+    return status.st_mtim;
+}
+
+static int wait_for_lock(int fd, const char **why)
 {
     const struct timespec pause = {.tv_nsec = LOCK_POLL_NS};
+    uint64_t deadline_ns = clock_boot_ns() + LOCK_WAIT_NS;
+    struct timespec taken = taken_at(fd);
 
     while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        struct timespec last;
+
         if (errno != EWOULDBLOCK && errno != EINTR) {
             *why = "the lock file cannot be locked";
             return -errno;
+        }
+        last = taken_at(fd);
+        if (memcmp(&last, &taken, sizeof(last)) != 0) {
+            taken = last;
+            deadline_ns = clock_boot_ns() + LOCK_WAIT_NS;
         }
         if (clock_boot_ns() >= deadline_ns) {
             *why = "another process has been publishing for more than 5 s";
@@ -40,6 +58,7 @@ static int wait_for_lock(int fd, uint64_t deadline_ns, const char **why)
         }
         nanosleep(&pause, NULL);
     }
+    futimens(fd, NULL);
     return 0;
 }
 
@@ -56,8 +75,6 @@ static bool is_still_there(int fd, const char *path)
 /* A descriptor that holds the lock until it is closed, or -errno. */
 static int lock(const struct place *place, const char **why)
 {
-    uint64_t deadline_ns = clock_boot_ns() + LOCK_WAIT_NS;
-
     for (;;) {
         int fd = file_open(place->lock, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
         int error;
@@ -71,7 +88,7 @@ static int lock(const struct place *place, const char **why)
                                  : "the lock file in the runtime directory cannot be opened";
             return fd;
         }
-        error = wait_for_lock(fd, deadline_ns, why);
+        error = wait_for_lock(fd, why);
         if (!error && is_still_there(fd, place->lock))
             return fd;
         close(fd);

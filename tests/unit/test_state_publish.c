@@ -409,6 +409,49 @@ START_TEST(remains_of_dead_publishers_are_removed_and_those_of_living_ones_stay)
 }
 END_TEST
 
+static bool lock_is_free(const struct world *world)
+{
+    int fd = open(world->place.lock, O_RDWR);
+    bool is_free = flock(fd, LOCK_EX | LOCK_NB) == 0;
+
+    close(fd);
+    return is_free;
+}
+
+/* A child that takes the lock, as publishers do, when `begin_s` have passed, and holds it for 3 s.
+ */
+static pid_t hold_lock(const struct world *world, unsigned begin_s)
+{
+    pid_t child = fork();
+    int fd;
+
+    ck_assert_int_ge(child, 0);
+    if (child > 0)
+        return child;
+    fd = open(world->place.lock, O_RDWR | O_CREAT, 0600);
+    sleep(begin_s);
+    flock(fd, LOCK_EX);
+    futimens(fd, NULL);
+    sleep(3);
+    _exit(0);
+}
+
+START_TEST(who_waits_behind_several_publishers_does_not_give_up)
+{
+    struct world *world = world_new();
+    pid_t first, second;
+
+    world_add_service(world, "cache", 1);
+    first = hold_lock(world, 0);
+    while (access(world->place.lock, F_OK) != 0 || lock_is_free(world))
+        usleep(1000);
+    second = hold_lock(world, 1); /* and gets it before whoever asks again and again */
+    ck_assert_int_eq(world_publish(world), PUBLISHED_NEW);
+    ck_assert_int_eq(waitpid(first, NULL, 0), first);
+    ck_assert_int_eq(waitpid(second, NULL, WNOHANG), second); /* we came after both */
+}
+END_TEST
+
 START_TEST(runtime_directory_on_a_disk_is_refused)
 {
     char path[] = "/var/tmp/redisteer-test-XXXXXX";
@@ -518,6 +561,7 @@ int main(void)
         segment_of_another_user_is_in_the_way,
         sharing_later_replaces_the_segment,
         remains_of_dead_publishers_are_removed_and_those_of_living_ones_stay,
+        who_waits_behind_several_publishers_does_not_give_up,
         runtime_directory_on_a_disk_is_refused,
         full_tmpfs_is_an_error_and_leaves_nothing,
         failure_is_remembered_until_the_file_changes_or_is_published,
