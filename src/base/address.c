@@ -94,22 +94,25 @@ HOT bool address_hash_sockaddr(const void *sockaddr, size_t length, uint64_t *ha
 HOT int address_from_sockaddr(const void *sockaddr, size_t length, struct address *out)
 {
     union socket_address copy; /* the program's may be unaligned */
+    sa_family_t family;
 
     memset(out, 0, sizeof(*out));
-    if (length < sizeof(copy.any.sa_family))
+    if (length < sizeof(family))
         return -EINVAL;
-    memset(&copy, 0, sizeof(copy));
-    memcpy(&copy, sockaddr, length < sizeof(copy) ? length : sizeof(copy));
-    if (LIKELY(copy.any.sa_family == AF_INET)) {
+    memcpy(&family, sockaddr, sizeof(family));
+    if (LIKELY(family == AF_INET)) {
         if (length < sizeof(copy.v4))
             return -EINVAL;
+        memcpy(&copy.v4, sockaddr, sizeof(copy.v4));
         set_v4(out, &copy.v4.sin_addr);
         out->port = ntohs(copy.v4.sin_port);
         return 0;
     }
-    if (copy.any.sa_family == AF_INET6) {
+    if (family == AF_INET6) {
         if (length < SOCKADDR_IN6_LEAST)
             return -EINVAL;
+        memset(&copy, 0, sizeof(copy));
+        memcpy(&copy, sockaddr, length < sizeof(copy) ? length : sizeof(copy));
         memcpy(out->ip, &copy.v6.sin6_addr, sizeof(out->ip));
         out->port = ntohs(copy.v6.sin6_port);
         if (is_link_local(out) && length >= sizeof(copy.v6))

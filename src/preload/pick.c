@@ -1,6 +1,7 @@
 /* pick: which endpoint, and which of its addresses, a steered call goes to next. */
 #include <errno.h>
 #include <signal.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -18,8 +19,6 @@ enum {
 
 static bool takes_v4(struct journey *journey)
 {
-    if (LIKELY(journey->family == AF_INET))
-        return true;
     if (!journey->asked_v6_only) {
         journey->v6_only = socket_v6_only(journey->fd);
         journey->asked_v6_only = true;
@@ -27,20 +26,39 @@ static bool takes_v4(struct journey *journey)
     return !journey->v6_only;
 }
 
+/* Of an IPv6 socket. */
+static unsigned in_order(struct journey *journey, struct address addresses[], unsigned known)
+{
+    struct address v4[ADDRESSES_MAX];
+    unsigned native_count = 0, v4_count = 0;
+
+    for (unsigned i = 0; i < known; i++) {
+        if (address_is_v4(&addresses[i]))
+            v4[v4_count++] = addresses[i];
+        else if (!journey->no_native)
+            addresses[native_count++] = addresses[i];
+    }
+    if (v4_count == 0 || !takes_v4(journey))
+        return native_count;
+    memcpy(&addresses[native_count], v4, v4_count * sizeof(*v4));
+    return native_count + v4_count;
+}
+
 unsigned pick_addresses(struct journey *journey, unsigned index,
                         struct address out[static ADDRESSES_MAX])
 {
-    SHARED64 struct address known[ADDRESSES_MAX];
-    uint32_t known_count = service_addresses(journey->service, index, known);
+    uint32_t known = service_addresses(journey->service, index, out);
     unsigned count = 0;
 
-    if (journey->family == AF_INET6 && !journey->no_native)
-        for (uint32_t i = 0; i < known_count; i++)
-            if (!address_is_v4(&known[i]))
-                out[count++] = known[i];
-    for (uint32_t i = 0; i < known_count; i++)
-        if (address_is_v4(&known[i]) && takes_v4(journey))
-            out[count++] = known[i];
+    if (UNLIKELY(journey->family == AF_INET6))
+        return in_order(journey, out, known);
+    for (uint32_t i = 0; i < known; i++) {
+        if (!address_is_v4(&out[i]))
+            continue;
+        if (UNLIKELY(count < i))
+            out[count] = out[i];
+        count++;
+    }
     return count;
 }
 

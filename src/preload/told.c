@@ -121,7 +121,7 @@ HOT __attribute__((noinline)) bool told_already(int fd, uint64_t cookie,
     enum resumption resumed = NOT_RESUMED;
     int error, state;
 
-    if (track_absent(fd) || !track_find(fd, cookie, &tracked))
+    if (LIKELY(!track_find(fd, cookie, &tracked)))
         return false;
     state = socket_state(fd);
     if (state == TCP_CLOSE && !tracked.connecting)

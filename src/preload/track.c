@@ -143,7 +143,8 @@ HOT bool track_find(int fd, uint64_t cookie, struct tracked *out)
     const struct slot *slot = slot_of(fd);
     uint64_t where, state, state_after;
 
-    if (UNLIKELY(fd < 0 || cookie == 0))
+    /* Mostly the place is of a descriptor that was closed since; what follows makes sure. */
+    if (LIKELY(fd < 0 || cookie == 0 || load_relaxed(&slot->cookie) != cookie))
         return false;
     state = atomic_load_explicit(&slot->state, memory_order_acquire);
     where = load_relaxed(&slot->where);

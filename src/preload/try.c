@@ -200,7 +200,7 @@ bool try_worth_another(const struct journey *journey)
  */
 HOT enum progress try_endpoint(struct journey *journey, unsigned index)
 {
-    struct address addresses[ADDRESSES_MAX];
+    SHARED64 struct address addresses[ADDRESSES_MAX];
     unsigned count = pick_addresses(journey, index, addresses);
     uint64_t timeout_ns = journey->service->settings.connect.timeout_ns;
     uint64_t started_ns = journey->now_ns, now_ns;

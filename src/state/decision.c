@@ -159,8 +159,9 @@ static void add_measures(const struct service_view *service, const struct endpoi
     }
 }
 
-HOT static struct candidate candidate_of(const struct service_view *service, uint32_t index,
-                                         struct held held, uint64_t now_ns)
+/* Inline: service_target() has no use for most of it. */
+static inline __attribute__((always_inline)) struct candidate
+candidate_of(const struct service_view *service, uint32_t index, struct held held, uint64_t now_ns)
 {
     const struct endpoint_brief *endpoint = &service->endpoints[index];
     const struct endpoint_live *live = service->endpoint_live[index];

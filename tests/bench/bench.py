@@ -131,7 +131,9 @@ class Bench:
         return result
 
     def calls(self, *arguments, preloaded):
-        return float(self.run([TOOLS / "calls", *arguments], preloaded).stdout)
+        """On one CPU: what moving to another costs comes and goes, and is a multiple of what we measure."""
+        one = str(max(os.sched_getaffinity(0)))
+        return float(self.run(["taskset", "-c", one, TOOLS / "calls", *arguments], preloaded).stdout)
 
     def pairs(self, count, plain, under):
         """(plain, under) measured in turns, the first of a pair changing."""
