@@ -159,10 +159,11 @@ bool targets_outdated(const struct targets *targets, bool look_at_secrets)
 static bool is_same(const struct target *target, const struct described *wanted, uint64_t hash)
 {
     /* Both began as zeros, gaps included, and were filled in by the same hand. */
-    /* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison) */
+    /* NOLINTBEGIN(bugprone-suspicious-memory-comparison) */
     return target->in_use && target->hash == hash &&
            memcmp(&target->what, &wanted->target, sizeof(wanted->target)) == 0 &&
            memcmp(&target->schedule.rules, &wanted->rules, sizeof(wanted->rules)) == 0;
+    /* NOLINTEND(bugprone-suspicious-memory-comparison) */
 }
 
 /* The target that does this already, else a free one; NULL: out of memory. */

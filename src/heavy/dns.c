@@ -200,13 +200,11 @@ static void conclude_host(struct dns_host *host, const struct part *parts)
     host->unanswered = (is_answered(v4) ? 0 : DNS_V4) | (is_answered(v6) ? 0 : DNS_V6);
     if (host->count > 0)
         host->cause = DNS_FOUND;
-    else if (!is_answered(v4) && v4 != DNS_LATE)
+    else if (!is_answered(v4) && (v4 != DNS_LATE || is_answered(v6)))
         host->cause = v4;
     else if (!is_answered(v6))
         host->cause = v6; /* a reset that ends one question leaves the other to silence */
-    else if (!is_answered(v4))
-        host->cause = v4;
-    else /* one family of a name that has the other is empty */
+    else                  /* one family of a name that has the other is empty */
         host->cause = v4 == DNS_NO_NAME && v6 == DNS_NO_NAME ? DNS_NO_NAME : DNS_EMPTY;
 }
 

@@ -25,7 +25,7 @@ static void wipe_sent(struct connection *connection)
 
 void connection_close(struct connection *connection)
 {
-    if (connection->stream)
+    if (connection->stream && stream_tls)
         stream_tls->close(connection->stream);
     connection->stream = NULL;
     if (connection->fd >= 0)
@@ -39,8 +39,11 @@ void connection_close(struct connection *connection)
 
 static int shake_hands(struct connection *connection)
 {
-    int error = stream_tls ? stream_tls->handshake(connection->stream) : -EPROTO;
+    int error;
 
+    if (!stream_tls)
+        return -EPROTO;
+    error = stream_tls->handshake(connection->stream);
     if (error == -EAGAIN)
         return -EINPROGRESS;
     connection->made = error == 0;

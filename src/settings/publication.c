@@ -455,7 +455,9 @@ static void ask_sentinels(struct draft *draft, const struct publish_ways *ways)
 {
     size_t answer = 0;
 
-    for (size_t i = 0; ways->ask && i < draft->publication.service_count; i++)
+    if (!ways->ask)
+        return;
+    for (size_t i = 0; i < draft->publication.service_count; i++)
         if (must_ask(draft, i))
             draft->questions[draft->question_count++] = (struct discovery_question){
                 .settings = &draft->discovers[i],
