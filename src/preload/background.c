@@ -173,6 +173,13 @@ void background_look(const struct segment *segment, enum shim_caller caller, uin
     errno = saved;
 }
 
+bool background_checks(const struct segment *segment, uint64_t now_ns)
+{
+    struct lease_holder holder;
+
+    return is_there(&prober) || lease_holder(segment, now_ns, &holder);
+}
+
 void background_forget(void)
 {
     int running = RUNNING;

@@ -38,6 +38,9 @@ static inline void background_needed(const struct segment *segment, enum shim_ca
         background_look(segment, caller, now_ns);
 }
 
+/* [hook] This process checks, or is about to, or another process does. */
+bool background_checks(const struct segment *segment, uint64_t now_ns);
+
 /* In a forked child: the threads stayed behind. */
 void background_forget(void);
 

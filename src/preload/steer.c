@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/hints.h"
 #include "base/log.h"
+#include "preload/await.h"
 #include "preload/background.h"
 #include "preload/guard.h"
 #include "preload/journey.h"
@@ -151,6 +152,10 @@ HOT __attribute__((noinline)) static ssize_t steer_to(const struct service_view 
      */
     if (UNLIKELY(journey.ours && kernel_is_too_slow(&journey)))
         background_needed(service->segment, CALLER_SOCKET, journey.now_ns);
+    if (UNLIKELY(!await_verdicts(&journey))) {
+        errno = EBADF;
+        return -1;
+    }
     if (UNLIKELY(!travel(&journey)))
         goto pass_through;
     if (journey.ours)

@@ -232,6 +232,37 @@ def start_quietly(server):
         server.command = command
 
 
+ONCE = """
+import time, redis
+client = redis.Redis("redis.test")
+begun = time.monotonic()
+client.connection_pool.release(client.connection_pool.get_connection("_"))
+print(f"{(time.monotonic() - begun) * 1000:.1f}")
+print(client.incr("counter"))
+"""
+
+
+def test_programs_of_a_moment_find_the_master_that_nobody_watched(group, preload, write_config):
+    """Nobody checked while the master changed: what was known of it is old."""
+    config = write_config(service(group.sentinels))
+    assert preload.run([lab.PYTHON, "-c", ONCE], config).returncode == 0
+
+    old = group.master
+    old.kill()
+    group.master, _ = await_promotion(group.replicas())
+    start_quietly(old)
+    lab.wait_for(lambda: role(old) == "slave", "the old master to be a replica",
+                 timeout=2 * lab.PATIENCE, pause=0.1)
+    time.sleep(5)  # longer than a verdict lasts
+    for number in range(2, 12):
+        result = preload.run([lab.PYTHON, "-c", ONCE], config)
+        assert result.stderr == ""
+        connected_ms, counter = result.stdout.split()
+        assert counter == str(number)
+        if number == 2:
+            lab.figure(f"connected in {connected_ms} ms, first asking who is the master")
+
+
 def test_silence_of_all_sentinels_changes_nothing(group, preload, write_config, start_program,
                                                   redisteer):
     config = write_config(service(group.sentinels))

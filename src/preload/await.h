@@ -1,0 +1,28 @@
+/*
+ * await: what a program of a moment needs to know before it connects.
+ *
+ * A service whose endpoints must be masters, or replicas, has few that are right, and which they
+ * are changes. Where nobody on the host has checked for a while, what is known of that is old. The
+ * first connect() has its own process check, and waits for what comes of it.
+ */
+#ifndef PRELOAD_AWAIT_H
+#define PRELOAD_AWAIT_H
+
+#include "base/hints.h"
+#include "preload/journey.h"
+
+/* See await_verdicts(). */
+RARE bool await_checks(struct journey *journey);
+
+/*
+ * [hook] On a blocking socket, when the active endpoint of such a service is one of unknown health:
+ * waits for the first checks, 300 ms at most, and not again within 10 s in the same process. No
+ * wait where no prober is or comes. A signal ends it. Keeps errno. False: the descriptor is not
+ * this socket any more.
+ */
+static inline bool await_verdicts(struct journey *journey)
+{
+    return LIKELY(journey->service->settings.health.role == ROLE_ANY) || await_checks(journey);
+}
+
+#endif
