@@ -21,7 +21,7 @@ static bool is_agreed(const struct service_view *service, uint64_t since_ms)
     return agreed_ms == 0 || agreed_ms >= since_ms;
 }
 
-/* Of some endpoint that may be used, or of all that none may. */
+/* That an endpoint may be used, be it another than the active one; or of all that none may. */
 static bool is_known(const struct service_view *service, uint64_t now_ns)
 {
     bool all = true;
@@ -81,7 +81,8 @@ bool await_checks(struct journey *journey)
     since_ms = clock_wall_ns() / NS_PER_MS;
     background_needed(service->segment, CALLER_SOCKET, journey->now_ns);
     while (journey->now_ns < until_ns && background_checks(service->segment, journey->now_ns)) {
-        bool known = is_known(service, journey->now_ns) && is_agreed(service, since_ms);
+        bool known = is_watched(service, journey->now_ns) && is_known(service, journey->now_ns) &&
+                     is_agreed(service, since_ms);
 
         /* Once more when it is known: what the prober makes of it follows in the same round. */
         if (!doze() || known)

@@ -273,7 +273,7 @@ for _ in range(3):
     client.blpop('nothing', 1)
 print('done', flush=True)
 """]), env=preload.environment(config))
-    assert program.stdout.readline() == "connected\n"
+    assert program.stdout.readline() == "connected\n", program.stderr.read()
     wait_health(redisteer, config, east="healthy", west="healthy")
     assert program.stdout.readline() == "done\n"
     checks = endpoint(redisteer, config, "east")["checks_ok"]
