@@ -196,6 +196,7 @@ static void fill_endpoints(struct builder *builder, const struct publication *pu
         endpoints[at] = *settings;
         endpoints[at].unrivalled =
             choose_unrivalled(service->settings.strategy, candidates, service->endpoint_count, e);
+        endpoints[at].role = settings->health.role;
         endpoints[at].health_lasts_ns = lasts_ns(publication, &list, &settings->health);
         endpoints[at].needs_program =
             settings->health.enabled && needs_program(publication, &list, settings->tls != 0);

@@ -27,7 +27,7 @@
 #define SEGMENT_MAGIC "rdsteer"
 
 enum {
-    SEGMENT_ABI = 5, /* raised by any change to this file or to policy/rules.h, breaker.h */
+    SEGMENT_ABI = 6, /* raised by any change to this file or to policy/rules.h, breaker.h */
     SEGMENT_ALIGN = 64 * 1024,
     SEGMENT_HEAD_SIZE = 4096,
     SEGMENT_MAX_SIZE = 256 * 1024 * 1024,
@@ -132,7 +132,7 @@ struct endpoint_brief {
     uint8_t same_zone;
     uint8_t unrivalled; /* no other endpoint of the service is preferred to it: choose.h */
     uint8_t tier;
-    uint8_t spare;
+    uint8_t role; /* enum role_wanted: what its checks want it to be */
     SHARED64 uint64_t
         health_lasts_ns; /* a verdict without a check for so long is none; 0: no checks */
 };
@@ -175,7 +175,7 @@ struct endpoint_settings {
     uint8_t same_zone;
     uint8_t unrivalled; /* filled in by publishing, as is what follows the tier */
     uint8_t tier;       /* see choose.h */
-    uint8_t spare;
+    uint8_t role;       /* that of health, filled in by publishing */
     SHARED64 uint64_t health_lasts_ns;
     uint32_t address_count;
     uint32_t past_count;
