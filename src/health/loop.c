@@ -212,12 +212,13 @@ static void note_role(struct loop *loop, const struct member *member, enum role_
 }
 
 /* After the verdict. One that nobody answers for is not there, one that does not answer is gone
- * when that is a verdict. */
+ * when that is a verdict, and one that answers something else is neither. */
 static void note_silence(struct loop *loop, const struct member *member, const struct check *check,
                          uint64_t now_ns)
 {
-    if (check->cause == CHECK_REFUSED ||
-        verdict_unpack(load_relaxed(&member->live->health)).health == HEALTH_UNHEALTHY)
+    bool unhealthy = verdict_unpack(load_relaxed(&member->live->health)).health == HEALTH_UNHEALTHY;
+
+    if (check->cause == CHECK_REFUSED || (unhealthy && standing_is_gone(check->cause)))
         standing_saw(&loop->service, member->index, SEEN_GONE, now_ns);
     judge_masters(loop, now_ns);
 }
