@@ -233,7 +233,8 @@ struct match_settings {
     uint32_t spare;
 };
 
-/* One address that may mean a service. Entries of one hash bucket are chained. */
+/* One address that may mean a service. Entries of one hash bucket are chained; those of addresses
+ * that an endpoint had in the past come last. */
 struct ip_entry {
     struct address address; /* port: of a match (0 with any_port) or the endpoint's own */
     uint32_t service;
