@@ -20,13 +20,20 @@ struct question {
 };
 
 /* How a destination belongs to a service, the strongest first. */
-enum relation { LISTED, VIRTUAL_ADDRESS, MEMBER_ADDRESS, OTHER_PORT, UNRELATED };
+enum relation {
+    LISTED,
+    VIRTUAL_ADDRESS,
+    MEMBER_ADDRESS,
+    PAST_ADDRESS, /* of a member */
+    OTHER_PORT,
+    UNRELATED
+};
 
 struct finding {
     enum relation relation;
     const struct service_row *row;
     const struct match_settings *match; /* LISTED, OTHER_PORT; NULL: an endpoint's own address */
-    uint32_t endpoint;                  /* MEMBER_ADDRESS */
+    uint32_t endpoint;                  /* MEMBER_ADDRESS, PAST_ADDRESS */
 };
 
 static bool parse_question(const char *text, struct question *question)
@@ -54,27 +61,31 @@ static bool same_port(const struct match_settings *match, const struct question 
     return match->any_port || match->port == question->at.port;
 }
 
-/* Whether look-ups of this service's names lead to the endpoint, for connections to this port. */
-static bool is_member(const struct service_row *row, uint32_t endpoint,
-                      const struct question *question)
+/* Whether look-ups of this service's names lead to one of these, for connections to this port. */
+static bool leads_to(const struct service_row *row, const struct address *addresses, uint32_t count,
+                     const struct question *question)
 {
-    const struct endpoint_settings *settings = &row->endpoints[endpoint];
     bool own_port = false, same_ip = false;
 
-    for (uint32_t i = 0; i < settings->address_count + settings->past_count; i++) {
-        const struct address *address = i < settings->address_count
-                                            ? &settings->addresses[i]
-                                            : &settings->past[i - settings->address_count];
-
-        if (address_same_ip(address, &question->address)) {
+    for (uint32_t i = 0; i < count; i++)
+        if (address_same_ip(&addresses[i], &question->address)) {
             same_ip = true;
-            own_port |= address->port == question->at.port;
+            own_port |= addresses[i].port == question->at.port;
         }
-    }
     for (uint32_t i = 0; same_ip && i < row->match_count; i++)
         if (row->matches[i].is_name && (own_port || same_port(&row->matches[i], question)))
             return true;
     return false;
+}
+
+static enum relation relation_to(const struct service_row *row, uint32_t endpoint,
+                                 const struct question *question)
+{
+    const struct endpoint_settings *settings = &row->endpoints[endpoint];
+
+    if (leads_to(row, settings->addresses, settings->address_count, question))
+        return MEMBER_ADDRESS;
+    return leads_to(row, settings->past, settings->past_count, question) ? PAST_ADDRESS : UNRELATED;
 }
 
 static void relate(const struct service_row *row, const struct question *question,
@@ -98,11 +109,14 @@ static void relate(const struct service_row *row, const struct question *questio
         found.relation = VIRTUAL_ADDRESS;
     for (uint32_t i = 0; question->is_ip && settings->resolve == RESOLVE_MEMBER &&
                          found.relation > MEMBER_ADDRESS && i < row->view.count;
-         i++)
-        if (is_member(row, i, question)) {
-            found.relation = MEMBER_ADDRESS;
+         i++) {
+        enum relation relation = relation_to(row, i, question);
+
+        if (relation < found.relation) {
+            found.relation = relation;
             found.endpoint = i;
         }
+    }
     if (found.relation < best->relation)
         *best = found;
 }
@@ -146,8 +160,10 @@ static void put_relation(const struct finding *finding)
         printf(" answer this address\n");
         break;
     case MEMBER_ADDRESS:
-        printf("  is an address of endpoint %s of service %s:\n"
+    case PAST_ADDRESS:
+        printf("  %s an address of endpoint %s of service %s:\n"
                "  steered only in programs whose look-up of ",
+               finding->relation == PAST_ADDRESS ? "was" : "is",
                row->labels[finding->endpoint].name, service);
         put_names(row);
         printf(" led there; passes through in others\n");
@@ -290,6 +306,7 @@ static void answer(const struct overview *overview, const struct question *quest
     case LISTED:
     case VIRTUAL_ADDRESS:
     case MEMBER_ADDRESS:
+    case PAST_ADDRESS:
         put_decision(overview, &finding);
         break;
     }

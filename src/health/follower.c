@@ -223,6 +223,8 @@ static void take_heard(struct follower *follower, unsigned index, enum sentinel_
     case SENTINEL_SWITCHED:
         watch->listen_deadline_ns = UINT64_MAX;
         source_switched(follower, index, now_ns);
+        if (!sentinel_is_open(&watch->listening))
+            stop_listening(watch, now_ns);
         break;
     case SENTINEL_FAILED:
         stop_listening(watch, now_ns);

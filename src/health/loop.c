@@ -53,6 +53,30 @@ static bool read_service(struct loop *loop, uint32_t index)
            bank_valid(&view);
 }
 
+/* ---- who is the master ---- */
+
+static void judge_masters(struct loop *loop, uint64_t now_ns)
+{
+    const struct service_view *service = &loop->service;
+    uint32_t slot = service->settings.slot;
+
+    if (!standing_judge(service, follow_found(&loop->follow, slot),
+                        follow_calm_ns(&loop->follow, slot), now_ns))
+        return;
+    if (standing_doubts(service))
+        follow_ask(&loop->follow, slot, now_ns);
+    service_decide(service, now_ns);
+    bell_ring(loop->segment);
+}
+
+/* Other settings may make something else of what is known. */
+static void judge_all(struct loop *loop, uint64_t now_ns)
+{
+    for (uint32_t i = 0; i < loop->service_count; i++)
+        if (read_service(loop, i))
+            judge_masters(loop, now_ns);
+}
+
 /* ---- settings ---- */
 
 static void pick_look(struct loop *loop)
@@ -97,6 +121,8 @@ static int follow_settings(struct loop *loop, bool look_at_secrets, uint64_t now
     bell_ring(loop->segment); /* an endpoint may be gone */
     loop->service_count = bank_open(loop->segment, &view) ? view.service_count : 0;
     memset(loop->decide_ns, 0, sizeof(loop->decide_ns));
+    if (!is_left_to_program(loop))
+        judge_all(loop, now_ns);
     return 0;
 }
 
@@ -174,21 +200,7 @@ static bool is_trouble(enum check_cause cause)
     return cause == CHECK_WRONGPASS || cause == CHECK_NOPERM;
 }
 
-/* ---- who is the master ---- */
-
-static void judge_masters(struct loop *loop, uint64_t now_ns)
-{
-    const struct service_view *service = &loop->service;
-    uint32_t slot = service->settings.slot;
-
-    if (!standing_judge(service, follow_found(&loop->follow, slot),
-                        follow_calm_ns(&loop->follow, slot), now_ns))
-        return;
-    if (standing_doubts(service))
-        follow_ask(&loop->follow, slot, now_ns);
-    service_decide(service, now_ns);
-    bell_ring(loop->segment);
-}
+/* ---- what a check says of that ---- */
 
 /* Before the verdict, which decides. */
 static void note_role(struct loop *loop, const struct member *member, enum role_wanted role,
@@ -200,12 +212,13 @@ static void note_role(struct loop *loop, const struct member *member, enum role_
 }
 
 /* After the verdict. One that nobody answers for is not there, one that does not answer is gone
- * when that is a verdict. */
+ * when that is a verdict, and one that answers something else is neither. */
 static void note_silence(struct loop *loop, const struct member *member, const struct check *check,
                          uint64_t now_ns)
 {
-    if (check->cause == CHECK_REFUSED ||
-        verdict_unpack(load_relaxed(&member->live->health)).health == HEALTH_UNHEALTHY)
+    bool unhealthy = verdict_unpack(load_relaxed(&member->live->health)).health == HEALTH_UNHEALTHY;
+
+    if (check->cause == CHECK_REFUSED || (unhealthy && standing_is_gone(check->cause)))
         standing_saw(&loop->service, member->index, SEEN_GONE, now_ns);
     judge_masters(loop, now_ns);
 }

@@ -50,6 +50,13 @@ static enum past past_after(struct standing before, enum seen seen, uint64_t now
     return PAST_MASTER;
 }
 
+bool standing_is_gone(enum check_cause cause)
+{
+    return cause == CHECK_REFUSED || cause == CHECK_TIMEOUT || cause == CHECK_RESET ||
+           cause == CHECK_UNREACHABLE || cause == CHECK_CLOSED || cause == CHECK_TLS_TIMEOUT ||
+           cause == CHECK_LOADING || cause == CHECK_BUSY;
+}
+
 struct standing standing_after(struct standing before, enum seen seen, uint64_t now_ns)
 {
     struct standing after = before;

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "policy/choose.h"
+#include "policy/verdict.h"
 
 #define STANDING_PROOF_NS UINT64_C(15000000000)
 
@@ -38,6 +39,14 @@ struct standing standing_unpack(uint64_t word);
 uint64_t standing_pack(struct standing standing);
 
 enum seen { SEEN_MASTER, SEEN_REPLICA, SEEN_GONE };
+
+/*
+ * Whether a failed check says that the server is gone: it could not be reached, did not answer, or
+ * hung up. LOADING counts: a server that loads has been started anew. So does BUSY, which Sentinels
+ * take for no answer and may be replacing the master for. Any other answer is one of a server that
+ * is there.
+ */
+bool standing_is_gone(enum check_cause cause);
 
 /* After a check that told. */
 struct standing standing_after(struct standing before, enum seen seen, uint64_t now_ns);

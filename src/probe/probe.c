@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "base/wipe.h"
 #include "policy/outcome.h"
 #include "probe/answer.h"
@@ -19,8 +20,9 @@
 /* Reads per probe_handle(): more than all answers need, and no server can hold the loop up. */
 enum { READS_MAX = 16 };
 
-/* How often it is asked for its role where no check wants to know. */
-#define ROLE_EVERY_NS (5 * NS_PER_S)
+/* How often it is asked for its role where no check wants to know; and one that did not say. */
+#define ROLE_EVERY_NS  (5 * NS_PER_S)
+#define ROLE_SECRET_NS (60 * NS_PER_S)
 
 struct probe {
     struct probe_target target;
@@ -33,10 +35,9 @@ struct probe {
     /* of the connection: */
     enum check_cause auth; /* CHECK_FINE, CHECK_WRONGPASS, CHECK_NOPERM */
     enum check_cause
-        refusal;            /* what AUTH was answered, should the server hang up; or CHECK_CLOSED */
-    uint64_t role_asked_ns; /* beside the checks, last */
-    enum role_wanted role;  /* what it answered, until a check takes it with it; or ROLE_ANY */
-    bool role_is_secret;    /* it will not say, or hangs up on who asks */
+        refusal;           /* what AUTH was answered, should the server hang up; or CHECK_CLOSED */
+    uint64_t role_due_ns;  /* when it is asked beside the checks, at the earliest */
+    enum role_wanted role; /* what it answered, until a check takes it with it; or ROLE_ANY */
     struct connection connection;
 };
 
@@ -193,23 +194,41 @@ static bool ask_role_aside(struct probe *probe)
     const struct question question = {.target = &probe->target};
     char text[COMMAND_MAX];
 
-    if (probe->role_is_secret || probe->kind == &kind_role || probe->auth != CHECK_FINE ||
-        probe->now_ns < probe->role_asked_ns + ROLE_EVERY_NS)
+    if (probe->kind == &kind_role || probe->auth != CHECK_FINE ||
+        probe->now_ns < probe->role_due_ns)
         return true;
-    probe->role_asked_ns = probe->now_ns;
+    probe->role_due_ns = probe->now_ns + ROLE_EVERY_NS;
     return checks_owe_aside(&probe->checks) &&
            connection_queue(&probe->connection, text, kind_role.request(text, &question));
 }
 
-/* False: it has passed over the question, and this is the answer to the next. */
+/* It does not know the command, will not say, or hangs up on who asks: for now. */
+static void keep_from_asking(struct probe *probe)
+{
+    probe->role_due_ns = probe->now_ns + ROLE_SECRET_NS;
+}
+
+static bool is_refused_for_good(const struct reply *reply)
+{
+    return answer_cause(reply->text) == CHECK_NOPERM ||
+           text_starts(reply->text, "ERR unknown command");
+}
+
+/* False: it may have passed over the question, and this may be the answer to the next. */
 static bool learn_role(struct probe *probe, const struct reply *reply)
 {
-    enum check_cause cause = reply->type == REPLY_ERROR ? answer_cause(reply->text) : CHECK_FINE;
-
     probe->role = role_of(reply);
-    probe->role_is_secret =
-        probe->role == ROLE_ANY && cause != CHECK_LOADING && cause != CHECK_NOAUTH;
-    return probe->role != ROLE_ANY || reply->type == REPLY_ERROR;
+    if (probe->role != ROLE_ANY)
+        return true;
+    if (reply->type == REPLY_ERROR) {
+        if (is_refused_for_good(reply))
+            keep_from_asking(probe);
+        return true;
+    }
+    keep_from_asking(probe);
+    /* A Sentinel; or a role that nobody knows, where no other question is answered by an array. */
+    return reply->type == REPLY_ARRAY &&
+           (probe->kind != &kind_command || text_equal(reply->text, "sentinel"));
 }
 
 static bool send_check(struct probe *probe, struct check *check)
@@ -237,7 +256,8 @@ static void greet(struct probe *probe)
     }
     if (probe->target.password[0])
         ask_to_enter(probe);
-    probe->role_asked_ns = probe->now_ns; /* not of one that has answered nothing yet */
+    if (probe->role_due_ns < probe->now_ns + ROLE_EVERY_NS) /* it has answered nothing yet */
+        probe->role_due_ns = probe->now_ns + ROLE_EVERY_NS;
     for (uint64_t i = 0; (check = checks_next(&probe->checks, &i)); i++)
         send_check(probe, check);
     connection_flush(&probe->connection);
@@ -354,21 +374,23 @@ static void judge(struct probe *probe, struct check *check, const struct reply *
         fail(probe, check, check->found, 0);
 }
 
-/* False: nobody asked; whatever this is, what comes behind it could not be told apart. */
-static bool take_reply(struct probe *probe, const struct reply *reply)
+/* How a reply was taken. Behind the last two whatever comes could not be told apart. */
+enum taken {
+    TAKEN,
+    UNASKED, /* nobody has asked for it */
+    UNCLEAR, /* the answer to either of two questions */
+};
+
+static enum taken take_reply(struct probe *probe, const struct reply *reply)
 {
     struct answered answered;
 
     if (reply->type == REPLY_PUSH)
-        return true;
+        return TAKEN;
     if (!checks_answered(&probe->checks, &answered))
-        return false;
-    if (answered.aside) {
-        if (learn_role(probe, reply))
-            return true;
-        if (!checks_answered(&probe->checks, &answered))
-            return false;
-    }
+        return UNASKED;
+    if (answered.aside)
+        return learn_role(probe, reply) ? TAKEN : UNCLEAR;
     if (answered.auth) {
         enum check_cause cause = auth_answer(reply);
 
@@ -377,14 +399,14 @@ static bool take_reply(struct probe *probe, const struct reply *reply)
     } else if (answered.check) {
         judge(probe, answered.check, reply, &answered);
     }
-    return true;
+    return TAKEN;
 }
 
 /* `error`: of connection_receive(). */
 static void connection_ended(struct probe *probe, int error)
 {
     if (checks_aside_is_next(&probe->checks))
-        probe->role_is_secret = true; /* a proxy that does not know the command, perhaps */
+        keep_from_asking(probe); /* a proxy that does not know the command, perhaps */
     if (error == -EPROTO && probe->connection.trouble != CHECK_FINE)
         move_to_new_connection(probe, probe->connection.trouble, 0);
     else if (error == -EPIPE || probe->refusal != CHECK_CLOSED)
@@ -404,10 +426,14 @@ static bool take_replies(struct probe *probe)
     int status;
 
     while ((status = reader_next(reader, &reply)) == 1) {
-        if (!take_reply(probe, &reply)) {
+        enum taken taken = take_reply(probe, &reply);
+
+        if (taken == UNASKED)
             connection_ended(probe, -EPIPE);
+        else if (taken == UNCLEAR)
+            replace_connection(probe);
+        if (taken != TAKEN)
             return false;
-        }
     }
     if (status == 0)
         return true;

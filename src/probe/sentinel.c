@@ -43,16 +43,15 @@ bool sentinel_place(const struct discover_settings *settings, const char *host, 
     return true;
 }
 
-/* One more that it names: `sentinel->host`, and this port. */
+/* One more that it names: `sentinel->host`, which goes with this port and no other. */
 static bool take_server(struct sentinel *sentinel, const char *port_text, struct address *out)
 {
     unsigned port = port_of(port_text);
+    bool placed = port != 0 && sentinel_place(sentinel->settings, sentinel->host, port, out);
 
-    if (port == 0 || !sentinel_place(sentinel->settings, sentinel->host, port, out)) {
-        sentinel->named_host = sentinel->named_host || port != 0;
-        return false;
-    }
-    return true;
+    sentinel->named_host = sentinel->named_host || (port != 0 && !placed);
+    sentinel->host[0] = '\0';
+    return placed;
 }
 
 static void add_server(struct sentinel_answer *answer, const struct address *address)
@@ -65,6 +64,13 @@ static void add_server(struct sentinel_answer *answer, const struct address *add
 }
 
 /* ---- words of a reply ---- */
+
+/* "" where it does not fit: the beginning of a word is another word. */
+static void keep(char *to, size_t size, const char *text)
+{
+    if (!text_copy(to, size, text))
+        to[0] = '\0';
+}
 
 static bool says_auth(const struct sentinel *sentinel)
 {
@@ -82,7 +88,7 @@ static void hear_master(struct sentinel *sentinel, const struct word *word, cons
     if (word->depth != 1)
         return;
     if (word->index == 0)
-        text_copy(sentinel->host, sizeof(sentinel->host), text);
+        keep(sentinel->host, sizeof(sentinel->host), text);
     else if (word->index == 1 && take_server(sentinel, text, &sentinel->answer.master))
         add_server(&sentinel->answer, &sentinel->answer.master);
 }
@@ -95,9 +101,9 @@ static void hear_replica(struct sentinel *sentinel, const struct word *word, con
     if (word->depth != 2)
         return;
     if (word->index % 2 == 0) {
-        text_copy(sentinel->key, sizeof(sentinel->key), text);
+        keep(sentinel->key, sizeof(sentinel->key), text);
     } else if (text_equal(sentinel->key, "ip")) {
-        text_copy(sentinel->host, sizeof(sentinel->host), text);
+        keep(sentinel->host, sizeof(sentinel->host), text);
     } else if (text_equal(sentinel->key, "port") && take_server(sentinel, text, &address)) {
         add_server(&sentinel->answer, &address);
     }
@@ -119,39 +125,35 @@ static void hear_state(struct sentinel *sentinel, const struct word *word, const
     if (word->depth != 1)
         return;
     if (word->index % 2 == 0)
-        text_copy(sentinel->key, sizeof(sentinel->key), text);
+        keep(sentinel->key, sizeof(sentinel->key), text);
     else if (text_equal(sentinel->key, "flags"))
-        sentinel->answer.calm = !has_part(text, "down") && !has_part(text, "failover") &&
+        sentinel->answer.calm = text[0] && !has_part(text, "down") && !has_part(text, "failover") &&
                                 !has_part(text, "disconnected");
 }
 
-/* The next word of a line; what follows it. */
-static const char *next_word(const char *line, char *out, size_t size)
+/* The next word of a line, which is then behind it. False: there is none, or it does not fit. */
+static bool next_word(const char **line, char *out, size_t size)
 {
-    size_t length = 0;
+    size_t length = strcspn(*line, " ");
 
-    while (*line && *line != ' ') {
-        if (length + 1 < size)
-            out[length++] = *line;
-        line++;
-    }
+    if (length == 0 || length >= size)
+        return false;
+    memcpy(out, *line, length);
     out[length] = '\0';
-    return *line ? line + 1 : line;
+    *line += length + ((*line)[length] == ' ');
+    return true;
 }
 
-/* "name old-ip old-port new-ip new-port" */
+/* "name old-ip old-port new-ip new-port"; anything else is passed over. */
 static void hear_switch(struct sentinel *sentinel, const char *line)
 {
-    char text[MASTER_TEXT], port[16];
+    char name[MASTER_TEXT], old[ADDRESS_HOST_TEXT], port[16];
 
-    line = next_word(line, text, sizeof(text));
-    if (!text_equal(text, sentinel->settings->master_name))
-        return;
-    line = next_word(line, text, sizeof(text));
-    line = next_word(line, text, sizeof(text));
-    line = next_word(line, sentinel->host, sizeof(sentinel->host));
-    next_word(line, port, sizeof(port));
-    take_server(sentinel, port, &sentinel->answer.master);
+    if (next_word(&line, name, sizeof(name)) && text_equal(name, sentinel->settings->master_name) &&
+        next_word(&line, old, sizeof(old)) && next_word(&line, port, sizeof(port)) &&
+        next_word(&line, sentinel->host, sizeof(sentinel->host)) &&
+        next_word(&line, port, sizeof(port)))
+        take_server(sentinel, port, &sentinel->answer.master);
 }
 
 /* [message, channel, line] */
@@ -160,7 +162,7 @@ static void hear_message(struct sentinel *sentinel, const struct word *word, con
     if (word->depth != 1)
         return;
     if (word->index == 1)
-        text_copy(sentinel->channel, sizeof(sentinel->channel), text);
+        keep(sentinel->channel, sizeof(sentinel->channel), text);
     else if (word->index == 2 && text_equal(sentinel->channel, SWITCH_CHANNEL))
         hear_switch(sentinel, text);
 }
@@ -169,11 +171,12 @@ static void hear(void *listener, const struct word *word)
 {
     struct sentinel *sentinel = listener;
     char text[2 * ADDRESS_HOST_TEXT];
+    size_t length = word->length < sizeof(text) ? word->length : 0; /* see keep() */
 
-    if (says_auth(sentinel) || word->length >= sizeof(text))
+    if (says_auth(sentinel))
         return;
-    memcpy(text, word->text, word->length);
-    text[word->length] = '\0';
+    memcpy(text, word->text, length);
+    text[length] = '\0';
     if (sentinel->work == SENTINEL_LISTEN)
         hear_message(sentinel, word, text);
     else if (question(sentinel) == 0)
@@ -240,6 +243,14 @@ static enum sentinel_news take_reply(struct sentinel *sentinel, const struct rep
                                              : take_answer(sentinel, reply);
 }
 
+/* A switch that was heard is news, even where the connection ended right behind it. */
+static enum sentinel_news later(enum sentinel_news news, enum sentinel_news latest)
+{
+    if (latest == SENTINEL_NOTHING || (news == SENTINEL_SWITCHED && latest == SENTINEL_FAILED))
+        return news;
+    return latest;
+}
+
 static enum sentinel_news take_replies(struct sentinel *sentinel)
 {
     struct reader *reader = &sentinel->connection.reader;
@@ -248,17 +259,15 @@ static enum sentinel_news take_replies(struct sentinel *sentinel)
     int status;
 
     while ((status = reader_next(reader, &reply)) == 1) {
-        enum sentinel_news latest = take_reply(sentinel, &reply);
-
-        if (latest == SENTINEL_FAILED || latest == SENTINEL_ANSWERED)
-            return latest;
-        news = latest == SENTINEL_NOTHING ? news : latest;
+        news = later(news, take_reply(sentinel, &reply));
+        if (!sentinel_is_open(sentinel))
+            return news;
     }
     if (status == 0)
         return news;
-    return failed(sentinel, status == -EMSGSIZE
-                                ? CHECK_TOO_LONG
-                                : foreign_cause(reader->begin, reader->begin_length));
+    return later(news, failed(sentinel, status == -EMSGSIZE
+                                            ? CHECK_TOO_LONG
+                                            : foreign_cause(reader->begin, reader->begin_length)));
 }
 
 /* ---- the connection ---- */
@@ -366,17 +375,16 @@ enum sentinel_news sentinel_handle(struct sentinel *sentinel, short revents)
         memset(&sentinel->answer, 0, sizeof(sentinel->answer));
     for (unsigned i = 0; i < READS_MAX; i++) {
         ssize_t length = connection_receive(connection);
-        enum sentinel_news latest;
 
         if (length == -EAGAIN)
             break;
-        if (length < 0)
-            return failed(sentinel,
-                          length == -EPIPE ? CHECK_CLOSED : answer_cause_of((int)-length));
-        latest = take_replies(sentinel);
-        if (latest == SENTINEL_FAILED || latest == SENTINEL_ANSWERED)
-            return latest;
-        news = latest == SENTINEL_NOTHING ? news : latest;
+        if (length >= 0)
+            news = later(news, take_replies(sentinel));
+        else
+            news = later(news, failed(sentinel, length == -EPIPE ? CHECK_CLOSED
+                                                                 : answer_cause_of((int)-length)));
+        if (!sentinel_is_open(sentinel))
+            break;
     }
     return news;
 }

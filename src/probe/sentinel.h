@@ -27,7 +27,7 @@ enum sentinel_news {
     SENTINEL_NOTHING,
     SENTINEL_LISTENING, /* from now on it will be heard */
     SENTINEL_ANSWERED,  /* `answer` is complete; the connection is closed */
-    SENTINEL_SWITCHED,  /* `answer.master` is a new one */
+    SENTINEL_SWITCHED,  /* `answer.master` is a new one; the connection may be closed, as after: */
     SENTINEL_FAILED,    /* `cause` says why; the connection is closed */
 };
 

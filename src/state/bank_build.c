@@ -196,6 +196,7 @@ static void fill_endpoints(struct builder *builder, const struct publication *pu
         endpoints[at] = *settings;
         endpoints[at].unrivalled =
             choose_unrivalled(service->settings.strategy, candidates, service->endpoint_count, e);
+        endpoints[at].role = settings->health.role;
         endpoints[at].health_lasts_ns = lasts_ns(publication, &list, &settings->health);
         endpoints[at].needs_program =
             settings->health.enabled && needs_program(publication, &list, settings->tls != 0);
@@ -204,8 +205,21 @@ static void fill_endpoints(struct builder *builder, const struct publication *pu
         labels[at] = service->endpoints[e].label;
         for (uint32_t i = 0; member && i < settings->address_count; i++)
             add_ip(builder, &settings->addresses[i], index, at, IP_MEMBER, false);
-        for (uint32_t i = 0; member && i < settings->past_count; i++)
-            add_ip(builder, &settings->past[i], index, at, IP_MEMBER, false);
+    }
+}
+
+/* Behind all others: what is another service's address now means that service. */
+static void fill_past(struct builder *builder, const struct publish_service *service,
+                      uint32_t index)
+{
+    const struct service_settings *services = part(builder, builder->bank->services_at);
+
+    for (uint32_t e = 0; e < service->endpoint_count; e++) {
+        const struct endpoint_settings *settings = &service->endpoints[e].settings;
+
+        for (uint32_t i = 0; i < settings->past_count; i++)
+            add_ip(builder, &settings->past[i], index, services[index].first_endpoint + e,
+                   IP_MEMBER, false);
     }
 }
 
@@ -309,6 +323,9 @@ int bank_build(const struct publication *publication, struct bank_image *out)
     builder.base = (void *)out->bank;
     for (uint32_t i = 0; i < publication->service_count; i++)
         fill_service(&builder, publication, &publication->services[i], i);
+    for (uint32_t i = 0; i < publication->service_count; i++)
+        if (publication->services[i].settings.resolve == RESOLVE_MEMBER)
+            fill_past(&builder, &publication->services[i], i);
     fill_checks(&builder, publication);
     chain_ips(&builder);
     chain_names(&builder);

@@ -179,9 +179,10 @@ candidate_of(const struct service_view *service, uint32_t index, struct held hel
         .bar = standing_unpack(load_relaxed(&live->standing)).bar,
     };
 
-    /* Of an endpoint that nobody checks nobody knows what it is. */
+    /* Of an endpoint that nobody checks nobody knows what it is; and other settings may have left
+     * a bar behind. */
     if (UNLIKELY(candidate.bar != BAR_NONE)) {
-        if (candidate.health == HEALTH_UNKNOWN)
+        if (candidate.health == HEALTH_UNKNOWN || endpoint->role != ROLE_MASTER)
             candidate.bar = BAR_NONE;
         candidate.gated = candidate.gated || candidate.bar == BAR_FAILBACK;
     }

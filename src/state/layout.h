@@ -132,7 +132,7 @@ struct endpoint_brief {
     uint8_t same_zone;
     uint8_t unrivalled; /* no other endpoint of the service is preferred to it: choose.h */
     uint8_t tier;
-    uint8_t spare;
+    uint8_t role; /* enum role_wanted: what its checks want it to be */
     SHARED64 uint64_t
         health_lasts_ns; /* a verdict without a check for so long is none; 0: no checks */
 };
@@ -175,7 +175,7 @@ struct endpoint_settings {
     uint8_t same_zone;
     uint8_t unrivalled; /* filled in by publishing, as is what follows the tier */
     uint8_t tier;       /* see choose.h */
-    uint8_t spare;
+    uint8_t role;       /* that of health, filled in by publishing */
     SHARED64 uint64_t health_lasts_ns;
     uint32_t address_count;
     uint32_t past_count;
@@ -233,7 +233,8 @@ struct match_settings {
     uint32_t spare;
 };
 
-/* One address that may mean a service. Entries of one hash bucket are chained. */
+/* One address that may mean a service. Entries of one hash bucket are chained; those of addresses
+ * that an endpoint had in the past come last. */
 struct ip_entry {
     struct address address; /* port: of a match (0 with any_port) or the endpoint's own */
     uint32_t service;

@@ -81,16 +81,17 @@ bool standing_judge(const struct service_view *service, const struct found *foun
     };
     bool changed = false;
 
-    if (service->settings.health.role != ROLE_MASTER)
-        return false;
     for (uint32_t i = 0; i < service->count; i++) {
-        struct standing before = standing_of(service, i), after;
+        struct standing before = standing_of(service, i), after = {0};
 
         if (!may_write(service, i))
             continue;
         agreement.is_this = (int)i == master;
-        after = standing_vouched(before, agreement);
-        after.bar = standing_bar(after, agreement, now_ns);
+        /* Of one that need not be the master nothing is kept: who watches it later begins anew. */
+        if (service->endpoints[i].role == ROLE_MASTER) {
+            after = standing_vouched(before, agreement);
+            after.bar = standing_bar(after, agreement, now_ns);
+        }
         if (after.bar == before.bar && after.past == before.past)
             continue;
         store_relaxed(word_of(service, i), standing_pack(after));

@@ -20,9 +20,9 @@ void standing_new_master(const struct service_view *service);
 bool standing_doubts(const struct service_view *service);
 
 /*
- * Judges the service's endpoints anew. `found`: what Sentinels say, or NULL where there are none;
- * `calm_ns`: since when all of them find the master well (CLOCK_BOOTTIME), 0 when not. True when a
- * decision may now be another one.
+ * Judges the service's endpoints anew, and forgets what is known of those that need not be master.
+ * `found`: what Sentinels say, or NULL where there are none; `calm_ns`: since when all of them find
+ * the master well (CLOCK_BOOTTIME), 0 when not. True when a decision may now be another one.
  */
 bool standing_judge(const struct service_view *service, const struct found *found, uint64_t calm_ns,
                     uint64_t now_ns);

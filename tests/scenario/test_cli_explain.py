@@ -45,6 +45,22 @@ def test_an_endpoints_own_address_is_steered_only_after_a_look_up(redisteer, con
     assert "steered only in programs whose look-up of redis.internal led there" in told
 
 
+def test_an_address_means_whose_it_is_and_not_whose_it_was(redisteer, write_config):
+    def publish(cache, queue):
+        config = write_config(lab.service("cache", ["cache.internal"], {"east": cache}) +
+                              lab.service("queue", ["queue.internal"], {"west": queue}))
+        assert redisteer("reload", config=config).returncode == 0
+        return config
+
+    publish("127.0.0.1:7001", "127.0.0.2:7001")
+    config = publish("127.0.0.3:7001", "127.0.0.2:7001")
+    assert ("was an address of endpoint east of service cache" in
+            explain(redisteer, config, "127.0.0.1:7001"))
+    config = publish("127.0.0.3:7001", "127.0.0.1:7001")
+    assert ("is an address of endpoint west of service queue" in
+            explain(redisteer, config, "127.0.0.1:7001"))
+
+
 def test_the_source_of_the_answer_is_named(redisteer, good_config):
     assert f"from the file {good_config}: nothing is published yet" in explain(
         redisteer, good_config, "redis.internal")

@@ -104,6 +104,22 @@ START_TEST(a_promotion_before_the_last_agreement_is_history)
 }
 END_TEST
 
+START_TEST(an_answer_is_no_sign_that_a_server_is_gone)
+{
+    static const enum check_cause gone[] = {
+        CHECK_REFUSED, CHECK_TIMEOUT,     CHECK_RESET,   CHECK_UNREACHABLE,
+        CHECK_CLOSED,  CHECK_TLS_TIMEOUT, CHECK_LOADING, CHECK_BUSY,
+    };
+    unsigned found = 0;
+
+    for (unsigned i = 0; i < COUNT_OF(gone); i++)
+        ck_assert_msg(standing_is_gone(gone[i]), "%s", check_cause_text(gone[i]));
+    for (unsigned cause = 0; cause < CHECK_CAUSES; cause++)
+        found += standing_is_gone((enum check_cause)cause);
+    ck_assert_uint_eq(found, COUNT_OF(gone));
+}
+END_TEST
+
 START_TEST(a_standing_survives_its_word)
 {
     for (unsigned past = PAST_UNKNOWN; past <= PAST_RETURNED; past++) {
@@ -150,6 +166,7 @@ int main(void)
         who_has_come_back_is_trusted_after_15_seconds,
         sentinels_that_are_asked_since_vouch_for_it,
         a_promotion_before_the_last_agreement_is_history,
+        an_answer_is_no_sign_that_a_server_is_gone,
         a_standing_survives_its_word,
         who_is_barred_gets_no_connection_come_what_may,
     };

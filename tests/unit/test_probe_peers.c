@@ -236,10 +236,11 @@ START_TEST(a_late_answer_belongs_to_no_later_check)
 }
 END_TEST
 
+static const char ROLE_ASKED[] = "*1\r\n$4\r\nROLE\r\n";
+
 /* A check ten seconds after the first: the role is asked for before it. */
 static struct probe_result second_check(struct scene *scene, const char *answer)
 {
-    static const char asked[] = "*1\r\n$4\r\nROLE\r\n";
     uint64_t later = clock_boot_ns() + 10 * NS_PER_S;
     struct probe_result result;
 
@@ -247,13 +248,34 @@ static struct probe_result second_check(struct scene *scene, const char *answer)
     expect_result(lab_check(scene->probe, &scene->peer, LONG_MS), PROBE_PASSED, CHECK_FINE);
     peer_says(&scene->peer, "");
     ck_assert(probe_start(scene->probe, later, later + LONG_MS * NS_PER_MS));
-    until_heard(scene, (size_t)2 * PING_BYTES + sizeof(asked) - 1);
-    ck_assert_ptr_nonnull(strstr(scene->peer.last, asked));
+    until_heard(scene, (size_t)2 * PING_BYTES + sizeof(ROLE_ASKED) - 1);
+    ck_assert_ptr_nonnull(strstr(scene->peer.last, ROLE_ASKED));
     peer_says(&scene->peer, answer);
     while (!probe_take(scene->probe, &result))
         lab_turn(scene->probe, &scene->peer);
-    ck_assert_uint_eq(scene->peer.accepted, 1);
     return result;
+}
+
+/* One more check so many seconds from now. True: the role is asked for before it. */
+static bool asks_role(struct scene *scene, unsigned seconds)
+{
+    uint64_t later = clock_boot_ns() + seconds * NS_PER_S;
+    struct probe_result result;
+    size_t heard = scene->peer.heard;
+    bool asked;
+
+    peer_says(&scene->peer, "");
+    ck_assert(probe_start(scene->probe, later, later + LONG_MS * NS_PER_MS));
+    until_heard(scene, heard + PING_BYTES);
+    asked = strncmp(scene->peer.last + heard, ROLE_ASKED, strlen(ROLE_ASKED)) == 0;
+    if (asked)
+        until_heard(scene, heard + PING_BYTES + strlen(ROLE_ASKED));
+    peer_says(&scene->peer, asked ? "*1\r\n$6\r\nmaster\r\n+PONG\r\n" : "+PONG\r\n");
+    while (!probe_take(scene->probe, &result))
+        lab_turn(scene->probe, &scene->peer);
+    expect_result(result, PROBE_PASSED, CHECK_FINE);
+    ck_assert_int_eq(result.aside, asked ? ROLE_MASTER : ROLE_ANY);
+    return asked;
 }
 
 START_TEST(the_role_is_asked_for_beside_the_checks)
@@ -268,29 +290,95 @@ START_TEST(the_role_is_asked_for_beside_the_checks)
 }
 END_TEST
 
-START_TEST(who_does_not_tell_its_role_is_healthy_and_not_asked_again)
+START_TEST(who_does_not_tell_its_role_is_healthy_and_left_alone_for_a_minute)
 {
     static const char *const answers[] = {
         "-ERR unknown command 'ROLE'\r\n+PONG\r\n",
         "-NOPERM no permissions to run the 'role' command\r\n+PONG\r\n",
-        "+PONG\r\n", /* it passes over what it does not know */
+        "*2\r\n$8\r\nsentinel\r\n*1\r\n$1\r\nm\r\n+PONG\r\n",
+        "*1\r\n$6\r\nleader\r\n+PONG\r\n",
     };
 
     for (size_t i = 0; i < COUNT_OF(answers); i++) {
         struct scene scene = scene_of(PROBE_PING, "");
-        uint64_t later = clock_boot_ns() + 20 * NS_PER_S;
         struct probe_result result = second_check(&scene, answers[i]);
-        size_t heard = strlen(scene.peer.last);
 
         expect_result(result, PROBE_PASSED, CHECK_FINE);
         ck_assert_int_eq(result.aside, ROLE_ANY);
+        ck_assert(!asks_role(&scene, 30));
+        ck_assert(asks_role(&scene, 70));
+        ck_assert_uint_eq(scene.peer.accepted, 1);
+    }
+}
+END_TEST
+
+START_TEST(who_cannot_tell_its_role_just_now_is_asked_again)
+{
+    static const char *const answers[] = {
+        "-BUSY Redis is busy running a script.\r\n+PONG\r\n",
+        "-LOADING Redis is loading the dataset in memory\r\n+PONG\r\n",
+        "-ERR no\r\n+PONG\r\n",
+    };
+
+    for (size_t i = 0; i < COUNT_OF(answers); i++) {
+        struct scene scene = scene_of(PROBE_PING, "");
+
+        expect_result(second_check(&scene, answers[i]), PROBE_PASSED, CHECK_FINE);
+        ck_assert(asks_role(&scene, 20));
+    }
+}
+END_TEST
+
+/* It passes over what it does not know, or gives an answer that is none. */
+START_TEST(an_answer_that_may_be_another_questions_is_believed_by_neither)
+{
+    static const char *const answers[] = {
+        "+PONG\r\n",
+        ":1\r\n+PONG\r\n",
+        "$-1\r\n-LOADING x\r\n",
+    };
+
+    for (size_t i = 0; i < COUNT_OF(answers); i++) {
+        struct scene scene = scene_of(PROBE_PING, "");
+        uint64_t later = clock_boot_ns() + 10 * NS_PER_S;
+        struct probe_result result;
+
         peer_says(&scene.peer, "+PONG\r\n");
+        expect_result(lab_check(scene.probe, &scene.peer, LONG_MS), PROBE_PASSED, CHECK_FINE);
+        peer_says(&scene.peer, "");
         ck_assert(probe_start(scene.probe, later, later + LONG_MS * NS_PER_MS));
+        until_heard(&scene, (size_t)2 * PING_BYTES + sizeof(ROLE_ASKED) - 1);
+        peer_says(&scene.peer, answers[i]);
+        while (scene.peer.accepted < 2)
+            lab_turn(scene.probe, &scene.peer);
+        peer_says(&scene.peer, "+PONG\r\n");
         while (!probe_take(scene.probe, &result))
             lab_turn(scene.probe, &scene.peer);
         expect_result(result, PROBE_PASSED, CHECK_FINE);
-        ck_assert_str_eq(scene.peer.last + heard, "*1\r\n$4\r\nPING\r\n");
+        ck_assert_str_eq(scene.peer.last, "*1\r\n$4\r\nPING\r\n");
+        ck_assert(!asks_role(&scene, 30));
     }
+}
+END_TEST
+
+/* As some proxies do, and as any server does that is stopped at that moment. */
+START_TEST(who_hangs_up_on_the_question_for_its_role_is_asked_again_later)
+{
+    struct scene scene = scene_of(PROBE_PING, "");
+    uint64_t later = clock_boot_ns() + 10 * NS_PER_S;
+    struct probe_result result;
+
+    peer_says(&scene.peer, "+PONG\r\n");
+    expect_result(lab_check(scene.probe, &scene.peer, LONG_MS), PROBE_PASSED, CHECK_FINE);
+    ck_assert(probe_start(scene.probe, later, later + LONG_MS * NS_PER_MS));
+    scene.peer.hang_ups = 1;
+    peer_says(&scene.peer, "+PONG\r\n");
+    while (!probe_take(scene.probe, &result))
+        lab_turn(scene.probe, &scene.peer);
+    expect_result(result, PROBE_PASSED, CHECK_FINE);
+    ck_assert_uint_eq(scene.peer.accepted, 2);
+    ck_assert(!asks_role(&scene, 30));
+    ck_assert(asks_role(&scene, 70));
 }
 END_TEST
 
@@ -497,7 +585,10 @@ int main(void)
         checks_under_way_together_are_answered_in_order,
         a_late_answer_belongs_to_no_later_check,
         the_role_is_asked_for_beside_the_checks,
-        who_does_not_tell_its_role_is_healthy_and_not_asked_again,
+        who_does_not_tell_its_role_is_healthy_and_left_alone_for_a_minute,
+        who_cannot_tell_its_role_just_now_is_asked_again,
+        an_answer_that_may_be_another_questions_is_believed_by_neither,
+        who_hangs_up_on_the_question_for_its_role_is_asked_again_later,
         a_silent_connection_is_given_up_after_three_deadlines,
         no_more_than_so_many_are_in_flight,
         void_checks_are_no_verdict,

@@ -94,6 +94,43 @@ START_TEST(past_address_still_leads_to_its_endpoint)
 }
 END_TEST
 
+/* An address of "a" has become one of "b": in a look-up "b" comes first, however they are told. */
+static void expect_to_mean_b(const char *ip)
+{
+    struct address address = world_address(ip, 0);
+    struct ip_entry entry;
+    uint32_t at = bank_ip_first(&view, &address);
+
+    while (bank_ip(&view, at, &entry) && !address_same_ip(&entry.address, &address))
+        at = entry.next;
+    ck_assert_uint_eq(entry.service, 1);
+    at = entry.next;
+    while (bank_ip(&view, at, &entry) && !address_same_ip(&entry.address, &address))
+        at = entry.next;
+    ck_assert_uint_eq(entry.service, 0); /* for who has the address of "a" alone */
+    ck_assert_uint_eq(entry.endpoint, 0);
+}
+
+START_TEST(past_address_of_one_service_comes_behind_the_present_one_of_another)
+{
+    struct world *world = world_new();
+
+    world_add_service(world, "a", 1);
+    world_add_service(world, "b", 2);
+    world_publish(world);
+    world->endpoints[0][0].settings.addresses[0] = world_address("10.0.0.9", 7000);
+    world->endpoints[1][1].settings.addresses[0] = world_address("10.0.0.1", 7000);
+    open_world(world);
+    expect_to_mean_b("10.0.0.1");
+
+    world->endpoints[1][1].settings.addresses[0] = world_address("10.0.0.8", 7000);
+    world_add_ip_match(&world->services[1], "10.0.0.9", 6379);
+    world->endpoints[0][0].settings.addresses[0] = world_address("10.0.0.7", 7000);
+    open_world(world);
+    expect_to_mean_b("10.0.0.9");
+}
+END_TEST
+
 START_TEST(virtual_address_leads_to_its_service)
 {
     struct world *world = world_new();
@@ -336,6 +373,7 @@ int main(void)
         addresses_find_their_services,
         address_of_two_services_leads_to_both,
         past_address_still_leads_to_its_endpoint,
+        past_address_of_one_service_comes_behind_the_present_one_of_another,
         virtual_address_leads_to_its_service,
         most_strange_addresses_are_told_by_one_probe,
         names_find_their_services,
