@@ -18,6 +18,7 @@
 #include "preload/background.h"
 #include "preload/borrow.h"
 #include "preload/leave.h"
+#include "preload/moved.h"
 #include "preload/real.h"
 #include "preload/shim.h"
 #include "preload/socket.h"
@@ -70,6 +71,7 @@ void guard_kick(void)
 struct round {
     const struct segment *segment;
     struct leave *leave;
+    struct moved moved;
     uint64_t now_ns;
     uint64_t next_ns;                 /* when an attempt's time is up; 0: none is under way */
     uint64_t due_ns;                  /* when the next socket comes of age; 0: none */
@@ -258,7 +260,9 @@ static void visit(struct round *round, int fd, const struct tracked *tracked,
 static const struct leave_entry *entry_at(const struct round *round, unsigned place, int *fd,
                                           struct tracked *tracked)
 {
-    return track_at(place, fd, tracked) ? leave_find(round->leave, tracked) : NULL;
+    return track_at(place, fd, tracked) && moved_translate(&round->moved, tracked)
+               ? leave_find(round->leave, tracked)
+               : NULL;
 }
 
 static void note_age(struct round *round, const struct tracked *tracked,
@@ -350,6 +354,7 @@ static uint64_t round_once(struct round *round, const struct segment *segment,
     *round = (struct round){
         .segment = segment,
         .leave = round->leave,
+        .moved = round->moved,
         .now_ns = clock_boot_ns(),
         .next_sample = round->next_sample,
         .shut = round->shut,
@@ -396,6 +401,8 @@ void guard_run(void)
             guard_forget();
             return;
         }
+        if (segment != before)
+            moved_read(&round.moved, shim_segments(), shim_number(segment));
         atomic_store_explicit(&watches, true, memory_order_relaxed);
         bell_now = bell_count(segment);
         kick_now = atomic_load_explicit(&kicks, memory_order_relaxed);

@@ -27,7 +27,7 @@
 #define PUBLISH_PAUSE_NS NS_PER_S /* for servers that were found: it may be in vain */
 
 enum {
-    SEGMENTS_MAX = 8, /* the first, and those that superseded it while the process lives */
+    SEGMENTS_MAX = 8, /* the first, and those that superseded it; track.c has room for 256 */
     RETRY_MS = 10 * 1000,
     SOON_MS = 100,     /* until another look costs little and may find more */
     WAIT_MS = 500,     /* for a publication */
@@ -390,6 +390,16 @@ HOT const struct segment *shim_segment_in_force(enum shim_caller caller)
         segment = attach_undisturbed(caller);
     errno = saved;
     return segment;
+}
+
+const struct segment *shim_segments(void)
+{
+    return segments;
+}
+
+HOT unsigned shim_number(const struct segment *segment)
+{
+    return (unsigned)(segment - segments);
 }
 
 const char *shim_secrets_path(void)

@@ -38,6 +38,13 @@ static inline const struct segment *shim_segment(enum shim_caller caller)
 /* [hook] The same, and moves on to the newer segment when this one was superseded. */
 const struct segment *shim_segment_in_force(enum shim_caller caller);
 
+/*
+ * [hook] The segments that this process has been attached to, one behind the other, and the number
+ * of one of them: the slots that one speaks of are no other's.
+ */
+const struct segment *shim_segments(void);
+unsigned shim_number(const struct segment *segment);
+
 /* [hook] Where the prober finds user names and passwords; "" before attaching. */
 const char *shim_secrets_path(void);
 

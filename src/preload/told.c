@@ -31,13 +31,15 @@ static void report_seen(const struct service_view *service, unsigned index, int 
         guard_kick(); /* it announces what has come of that */
 }
 
-/* The settings of a tracked socket's endpoint; false: it is gone from them. */
+/* The settings of a tracked socket's endpoint; false: it is gone from them, or they are of a newer
+ * segment than its slots. */
 static bool find(const struct tracked *tracked, struct service_view *service, unsigned *index)
 {
     const struct segment *segment = shim_segment(CALLER_SOCKET);
 
-    return segment && route_slots(segment, tracked->service_slot, tracked->endpoint_slot,
-                                  tracked->generation, service, index);
+    return segment && shim_number(segment) == tracked->segment &&
+           route_slots(segment, tracked->service_slot, tracked->endpoint_slot, tracked->generation,
+                       service, index);
 }
 
 static void settle(int fd, const struct tracked *tracked, int error)

@@ -16,14 +16,15 @@
 enum slot_state { EMPTY, WRITING, CONNECTING, SETTLED };
 enum { LASTING_MS = 250 };
 enum { SHUT = 0x100, EQUIPPED = 0x200, CLAIMED = 0x400 }; /* flags beside the state */
-enum { ATTEMPT_SHIFT = 24, ATTEMPT_MASK = 0xffffff };
+enum { SEGMENT_SHIFT = 16, SEGMENT_MASK = 0xff, ATTEMPT_SHIFT = 24, ATTEMPT_MASK = 0xffffff };
 enum { RELEASE_WAIT_US = 50, RELEASE_WAITS = 100 };
 
 struct slot {
     SHARED64 atomic_u64 cookie; /* 0: forgotten */
     SHARED64 atomic_u64 started_ns;
     SHARED64 atomic_u64 where; /* {service slot:16, endpoint slot:16, descriptor:32} */
-    SHARED64 atomic_u64 state; /* {generation:16, attempt:24, flags:16, enum slot_state:8} */
+    SHARED64 atomic_u64
+        state; /* {generation:16, attempt:24, segment:8, flags:8, enum slot_state:8} */
 };
 
 static struct slot slots[TRACKED_MAX];
@@ -40,6 +41,19 @@ static uint64_t where_pack(int fd, uint32_t service_slot, uint32_t endpoint_slot
 {
     return (uint64_t)(service_slot & 0xffff) << 48 | (uint64_t)(endpoint_slot & 0xffff) << 32 |
            (uint32_t)fd;
+}
+
+/* Which endpoint, and of which settings. */
+static uint64_t whose_pack(const struct tracked *what)
+{
+    return (uint64_t)(what->generation & 0xffff) << 48 | (uint64_t)(what->segment & SEGMENT_MASK)
+                                                             << SEGMENT_SHIFT;
+}
+
+static bool is_whose(uint64_t state, const struct tracked *what)
+{
+    return ((state ^ whose_pack(what)) &
+            (UINT64_C(0xffff) << 48 | (uint64_t)SEGMENT_MASK << SEGMENT_SHIFT)) == 0;
 }
 
 HOT uint64_t socket_cookie(int fd)
@@ -68,7 +82,7 @@ bool track_follows(int fd, const struct tracked *what)
 
     return fd >= 0 && cookie != 0 && cookie != what->cookie && (state & 0xff) == SETTLED &&
            load_relaxed(&slot->where) == where_pack(fd, what->service_slot, what->endpoint_slot) &&
-           state >> 48 == (what->generation & 0xffff) &&
+           is_whose(state, what) &&
            what->started_ns - load_relaxed(&slot->started_ns) >= LASTING_MS * NS_PER_MS;
 }
 
@@ -117,8 +131,7 @@ HOT bool track_begin(int fd, const struct tracked *what)
     if (UNLIKELY(fd < 0 || what->cookie == 0))
         return true;
     raise_places((unsigned)fd % TRACKED_MAX);
-    state = take(slot, what->cookie,
-                 (uint64_t)(what->generation & 0xffff) << 48 | (what->equipped ? EQUIPPED : 0));
+    state = take(slot, what->cookie, whose_pack(what) | (what->equipped ? EQUIPPED : 0));
     if (state == 0)
         return false;
     /* Not before the word that says so: whoever reads these words looks at it again. */
@@ -151,6 +164,7 @@ HOT bool track_find(int fd, uint64_t cookie, struct tracked *out)
     *out = (struct tracked){
         .cookie = load_relaxed(&slot->cookie),
         .started_ns = load_relaxed(&slot->started_ns),
+        .segment = state >> SEGMENT_SHIFT & SEGMENT_MASK,
         .service_slot = where >> 48 & 0xffff,
         .endpoint_slot = where >> 32 & 0xffff,
         .generation = state >> 48 & 0xffff,

@@ -26,6 +26,7 @@ enum { TRACKED_MAX = 16384 };
 struct tracked {
     uint64_t cookie;
     uint64_t started_ns;
+    uint32_t segment; /* number of the one that the slots are of: shim_number() */
     uint32_t service_slot;
     uint32_t endpoint_slot;
     uint32_t generation; /* of the endpoint slot, low 16 bits */

@@ -11,6 +11,7 @@
 #include "preload/guard.h"
 #include "preload/journey.h"
 #include "preload/route.h"
+#include "preload/shim.h"
 #include "preload/track.h"
 
 #define AT_ONCE_NS         (100 * NS_PER_MS)
@@ -42,6 +43,7 @@ static bool begin_tracking(struct journey *journey, unsigned index, uint64_t sta
     const struct tracked tracked = {
         .cookie = journey->cookie,
         .started_ns = started_ns,
+        .segment = shim_number(journey->service->segment),
         .service_slot = journey->service->settings.slot,
         .endpoint_slot = endpoint->slot,
         .generation = endpoint->generation,

@@ -1,0 +1,120 @@
+#include "preload/moved.h"
+
+#include <sys/mman.h>
+
+#include "base/text.h"
+#include "state/bank.h"
+
+struct moved_slot {
+    uint32_t segment, endpoint_slot, generation; /* as tracked */
+    uint32_t service_slot_now, endpoint_slot_now, generation_now;
+};
+
+static bool find_service(const struct bank_view *view, const char *name,
+                         struct service_settings *out)
+{
+    for (uint32_t i = 0; i < view->service_count; i++)
+        if (bank_service(view, i, out) && text_equal(out->name, name))
+            return true;
+    return false;
+}
+
+/* An endpoint whose name did not resolve has no address, and so no port to compare. */
+static bool same_port(const struct endpoint_settings *a, const struct endpoint_settings *b)
+{
+    return a->address_count == 0 || b->address_count == 0 ||
+           a->addresses[0].port == b->addresses[0].port;
+}
+
+/* In its service, endpoint `index` of another bank. */
+static bool find_endpoint(const struct bank_view *view, const struct service_settings *service,
+                          const struct bank_view *other, uint32_t index,
+                          const struct endpoint_settings *before, struct endpoint_settings *out)
+{
+    struct endpoint_label wanted, label;
+
+    if (!bank_label(other, index, &wanted))
+        return false;
+    for (uint32_t i = 0; i < service->endpoint_count; i++)
+        if (bank_label(view, service->first_endpoint + i, &label) &&
+            text_equal(label.name, wanted.name) && text_equal(label.host, wanted.host))
+            return bank_endpoint(view, service->first_endpoint + i, out) && same_port(before, out);
+    return false;
+}
+
+static void add_service(struct moved *moved, unsigned number, const struct bank_view *from,
+                        const struct service_settings *before, const struct bank_view *to)
+{
+    struct service_settings service;
+    struct endpoint_settings was, is;
+
+    if (!find_service(to, before->name, &service))
+        return;
+    for (uint32_t i = 0; i < before->endpoint_count; i++)
+        if (bank_endpoint(from, before->first_endpoint + i, &was) &&
+            find_endpoint(to, &service, from, before->first_endpoint + i, &was, &is))
+            moved->slots[moved->count++] = (struct moved_slot){
+                .segment = number,
+                .endpoint_slot = was.slot,
+                .generation = was.generation & 0xffff,
+                .service_slot_now = service.slot,
+                .endpoint_slot_now = is.slot,
+                .generation_now = is.generation & 0xffff,
+            };
+}
+
+/* `room`: for this many endpoints more. A damaged bank may name more of them than it has. */
+static void add_segment(struct moved *moved, unsigned number, const struct bank_view *from,
+                        const struct bank_view *to, uint32_t room)
+{
+    struct service_settings before;
+
+    for (uint32_t i = 0; i < from->service_count; i++) {
+        if (!bank_service(from, i, &before) || before.endpoint_count > room)
+            continue;
+        room -= before.endpoint_count;
+        add_service(moved, number, from, &before, to);
+    }
+}
+
+void moved_read(struct moved *moved, const struct segment *segments, unsigned in_force)
+{
+    struct bank_view from, to;
+    uint32_t count = 0;
+    void *memory;
+
+    *moved = (struct moved){.segment = in_force};
+    for (unsigned i = 0; i < in_force; i++)
+        if (bank_open(&segments[i], &from))
+            count += from.endpoint_count;
+    if (count == 0)
+        return;
+    /* Once per superseded segment, and never given back: the few bytes do no harm. */
+    memory = mmap(NULL, count * sizeof(struct moved_slot), PROT_READ | PROT_WRITE,
+                  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED || !bank_open(&segments[in_force], &to))
+        return;
+    moved->slots = memory;
+    for (unsigned i = 0; i < in_force; i++)
+        if (bank_open(&segments[i], &from) && from.endpoint_count <= count - moved->count)
+            add_segment(moved, i, &from, &to, from.endpoint_count);
+}
+
+bool moved_translate(const struct moved *moved, struct tracked *tracked)
+{
+    if (tracked->segment == moved->segment)
+        return true;
+    for (uint32_t i = 0; i < moved->count; i++) {
+        const struct moved_slot *slot = &moved->slots[i];
+
+        if (slot->segment != tracked->segment || slot->endpoint_slot != tracked->endpoint_slot ||
+            slot->generation != tracked->generation)
+            continue;
+        tracked->segment = moved->segment;
+        tracked->service_slot = slot->service_slot_now;
+        tracked->endpoint_slot = slot->endpoint_slot_now;
+        tracked->generation = slot->generation_now;
+        return true;
+    }
+    return false;
+}
