@@ -16,9 +16,9 @@ static void report_sentinel(const struct service *service, const struct lookup *
 {
     char line[ADDRESS_HOST_TEXT + NAME_TEXT + 160];
 
-    snprintf(line, sizeof(line),
-             "discover of service %s: %s does not resolve (%s); it is not asked", service->name,
-             lookup->host, lookup_why(lookup));
+    snprintf(line, sizeof(line), "discover of service %s: %s does not resolve (%s); %s",
+             service->name, lookup->host, lookup_why(lookup),
+             lookup->count ? "its last known address stays in use" : "it is not asked");
     say(line);
 }
 

@@ -123,6 +123,9 @@ static bool has_names(const struct service *service)
     for (size_t i = 0; i < service->endpoint_count; i++)
         if (address_parse_ip(service->endpoints[i].at.host, &number) != 0)
             return true;
+    for (size_t i = 0; i < service->discover.sentinel_count; i++)
+        if (address_parse_ip(service->discover.sentinels[i].host, &number) != 0)
+            return true;
     return service->discover.srv[0] != '\0';
 }
 
@@ -414,12 +417,53 @@ static void resolve_all(struct draft *draft, const struct place *place, uint64_t
         segment_detach(&segment);
 }
 
+static bool gather_sentinel(const struct bank_view *view, const struct service *service,
+                            const struct host_port *wanted, struct address *out)
+{
+    struct discover_settings discover;
+    struct service_settings found;
+
+    for (uint32_t i = 0; bank_service(view, i, &found); i++) {
+        if (!text_equal(found.name, service->name) || found.discover == 0 ||
+            !bank_discover(view, found.discover - 1, &discover))
+            continue;
+        for (uint32_t j = 0; j < discover.count && j < SENTINELS_MAX; j++) {
+            *out = discover.sentinels[j];
+            if (out->port == wanted->port && text_equal(discover.hosts[j], wanted->host))
+                return true;
+        }
+    }
+    return false;
+}
+
+/* Those that do not resolve are where they were last: see keep_known(). */
+static void keep_sentinels(const struct segment *segment, const struct service *service,
+                           struct lookup *lookups)
+{
+    struct bank_view view;
+
+    for (size_t i = 0; i < service->discover.sentinel_count; i++) {
+        struct lookup *lookup = &lookups[i];
+
+        for (int tries = 0; lookup->error && lookup->count == 0 && tries < 3; tries++) {
+            if (!bank_open(segment, &view))
+                return;
+            lookup->count = gather_sentinel(&view, service, &service->discover.sentinels[i],
+                                            &lookup->addresses[0]);
+            if (bank_valid(&view))
+                break;
+            lookup->count = 0;
+        }
+    }
+}
+
 static void discover_all(struct draft *draft, const struct settings *settings,
                          const struct place *place, void (*say)(const char *line))
 {
+    struct lookup *sentinels = &draft->lookups[draft->endpoint_count];
     struct gathered lookups = {
         .endpoints = draft->lookups,
-        .sentinels = &draft->lookups[draft->endpoint_count],
+        .sentinels = sentinels,
         .srv = &draft->lookups[draft->endpoint_count + draft->sentinel_count],
     };
     struct publish_endpoint *room = draft->found;
@@ -433,11 +477,14 @@ static void discover_all(struct draft *draft, const struct settings *settings,
 
         if (discovers(service)) {
             out->discover = &draft->discovers[i];
+            if (attached)
+                keep_sentinels(&segment, service, sentinels);
             gather_servers(service, &lookups, attached ? &segment : NULL, out, room, say);
             room += ENDPOINTS_MAX;
         }
         lookups.endpoints += service->endpoint_count;
-        lookups.sentinels += service->discover.sentinel_count;
+        sentinels += service->discover.sentinel_count;
+        lookups.sentinels = sentinels;
         lookups.srv += service->discover.srv[0] != '\0';
     }
     if (attached)
