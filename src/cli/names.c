@@ -105,17 +105,30 @@ static bool is_this_host(const char *host)
            (length == tail || host[length - tail - 1] == '.');
 }
 
-static void add_service(struct names *names, struct names *old, const struct service *service)
+static bool is_to_be_asked(const char *host)
 {
     struct address number;
+
+    return address_parse_ip(host, &number) != 0 && !is_this_host(host);
+}
+
+static void add_service(struct names *names, struct names *old, const struct service *service)
+{
+    const struct discover *discover = &service->discover;
     uint32_t index = 0;
 
-    if (service->discover.srv[0])
-        add(names, old, service, index++, service->discover.srv, 0, true);
+    if (discover->srv[0])
+        add(names, old, service, index++, discover->srv, 0, true);
     for (size_t i = 0; i < service->endpoint_count; i++) {
         const struct host_port *at = &service->endpoints[i].at;
 
-        if (address_parse_ip(at->host, &number) != 0 && !is_this_host(at->host))
+        if (is_to_be_asked(at->host))
+            add(names, old, service, index++, at->host, at->port, false);
+    }
+    for (size_t i = 0; i < discover->sentinel_count; i++) {
+        const struct host_port *at = &discover->sentinels[i];
+
+        if (is_to_be_asked(at->host))
             add(names, old, service, index++, at->host, at->port, false);
     }
 }
@@ -126,7 +139,8 @@ void names_set(struct names *names, const struct settings *settings)
     size_t most = 0;
 
     for (size_t i = 0; i < settings->service_count; i++)
-        most += settings->services[i].endpoint_count + 1;
+        most += settings->services[i].endpoint_count +
+                settings->services[i].discover.sentinel_count + 1; /* 1: SRV */
     fresh.list = calloc(most + 1, sizeof(*fresh.list));
     if (!fresh.list)
         return;

@@ -1,8 +1,8 @@
 /*
- * names: every name of the settings (of an endpoint, or SRV) is asked for again when its time to
- * live or `refresh` is over, and at once when an endpoint of its service has failed. By `redisteer
- * monitor` while it holds the lease. What is found is published; of what is not, an event tells
- * once, and the last good answer stays.
+ * names: every name of the settings (of an endpoint, a Sentinel, or SRV) is asked for again when
+ * its time to live or `refresh` is over, and at once when an endpoint or a Sentinel of its service
+ * has failed. By `redisteer monitor` while it holds the lease. What is found is published; of what
+ * is not, an event tells once, and the last good answer stays.
  *
  * For one thread, which never waits for a name server.
  */

@@ -263,10 +263,16 @@ int row_endpoint(const struct service_row *row, const char *name)
 
 bool overview_resolved(const struct overview *overview)
 {
-    for (size_t i = 0; i < overview->count; i++)
-        for (uint32_t e = 0; e < overview->services[i].view.count; e++)
-            if (overview->services[i].endpoints[e].address_count == 0)
+    for (size_t i = 0; i < overview->count; i++) {
+        const struct service_row *row = &overview->services[i];
+
+        for (uint32_t e = 0; e < row->view.count; e++)
+            if (row->endpoints[e].address_count == 0)
                 return false;
+        for (uint32_t s = 0; row->discovers && s < row->discover.count; s++)
+            if (row->discover.sentinels[s].port == 0)
+                return false;
+    }
     return true;
 }
 

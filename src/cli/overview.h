@@ -59,7 +59,7 @@ struct service_row *overview_service(const struct overview *overview, const char
 /* Index of the endpoint of that name, or -1: there is none, which has then been said. */
 int row_endpoint(const struct service_row *row, const char *name);
 
-/* True when every endpoint's name had an address when it was published. */
+/* True when each name of an endpoint or a Sentinel had an address when it was published. */
 bool overview_resolved(const struct overview *overview);
 
 /*

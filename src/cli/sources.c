@@ -51,6 +51,16 @@ static bool is_listed(const struct name_row rows[], unsigned count, const char *
     return false;
 }
 
+static void read_name(const struct discovery_live *live, const char *name,
+                      struct name_row out[static NAMES_MAX], unsigned *count)
+{
+    if (*count == NAMES_MAX || is_listed(out, *count, name) ||
+        !discovery_name(live, name, &out[*count].found))
+        return;
+    out[*count].name = name;
+    out[(*count)++].srv = false;
+}
+
 /* Those that the monitor has asked for. */
 static unsigned read_names(const struct service_row *row, struct name_row out[static NAMES_MAX])
 {
@@ -65,15 +75,11 @@ static unsigned read_names(const struct service_row *row, struct name_row out[st
         out[count].name = row->discover.srv;
         out[count++].srv = true;
     }
-    for (uint32_t i = 0; i < row->view.count && count < NAMES_MAX; i++) {
-        const char *host = row->labels[i].host;
-
-        if (text_equal(row->labels[i].source, discovery_by_srv) || is_listed(out, count, host) ||
-            !discovery_name(live, host, &out[count].found))
-            continue;
-        out[count].name = host;
-        out[count++].srv = false;
-    }
+    for (uint32_t i = 0; i < row->view.count; i++)
+        if (!text_equal(row->labels[i].source, discovery_by_srv))
+            read_name(live, row->labels[i].host, out, &count);
+    for (uint32_t i = 0; row->discovers && i < row->discover.count; i++)
+        read_name(live, row->discover.hosts[i], out, &count);
     return count;
 }
 

@@ -61,8 +61,7 @@ static void tell_source(const struct follower *follower, unsigned index, enum ch
     text_copy(event.reason, sizeof(event.reason),
               cause == CHECK_FINE ? "Sentinel answers" : check_cause_text(cause));
     text_copy(event.detail, sizeof(event.detail),
-              cause == CHECK_FINE ? "it has a voice again"
-                                  : "Sentinel without a voice; what is known stays");
+              cause == CHECK_FINE ? "it has a voice again" : event_sentinel_failed);
     tell(follower, &event);
 }
 

@@ -205,8 +205,21 @@ static bool program_is_wanted(const struct segment *segment)
     return true;
 }
 
-/* An endpoint has had no address since it was published, or a service no endpoint, and that is a
- * while ago. */
+static bool lacks_sentinels(const struct bank_view *view)
+{
+    static struct discover_settings discover; /* see above */
+    bool lacks = false;
+
+    for (uint32_t i = 0; !lacks && bank_discover(view, i, &discover); i++)
+        for (uint32_t j = 0; j < discover.count && j < SENTINELS_MAX; j++)
+            lacks = lacks || discover.sentinels[j].port == 0;
+    return lacks;
+}
+
+/*
+ * An endpoint or a Sentinel has had no address since it was published, or a service no endpoint,
+ * and that is a while ago.
+ */
 static bool lacks_addresses(const struct segment *segment)
 {
     static struct bank front; /* see above */
@@ -222,6 +235,7 @@ static bool lacks_addresses(const struct segment *segment)
         lacks = endpoint.address_count == 0;
     for (uint32_t i = 0; !lacks && bank_service(&view, i, &service); i++)
         lacks = service.endpoint_count == 0;
+    lacks = lacks || lacks_sentinels(&view);
     return lacks && bank_valid(&view) &&
            clock_wall_ns() - front.published_wall_ns > LOOK_AGAIN_S * NS_PER_S;
 }

@@ -35,11 +35,13 @@ static bool published(const struct bank_view *view, const char *name,
 }
 
 /* The address that a Sentinel had whose name does not resolve now. */
-static void gather_sentinels(const struct discover_settings *before, struct discover_settings *now)
+static void gather_sentinels(const struct discover_settings *before, const struct discover *wanted,
+                             struct discover_settings *now)
 {
     for (uint32_t i = 0; i < now->count; i++)
         for (uint32_t j = 0; now->sentinels[i].port == 0 && j < before->count; j++)
-            if (text_equal(before->hosts[j], now->hosts[i]))
+            if (text_equal(before->hosts[j], now->hosts[i]) &&
+                before->sentinels[j].port == wanted->sentinels[i].port)
                 now->sentinels[i] = before->sentinels[j];
 }
 
@@ -117,7 +119,7 @@ static void keep(const struct segment *segment, const struct service *service,
         gather_kept(&view, service, out->discover->identity, &kept, srv);
         if (!bank_valid(&view))
             continue;
-        gather_sentinels(&kept.discover, out->discover);
+        gather_sentinels(&kept.discover, &service->discover, out->discover);
         /* What was found since is the better; it may be half written, by one who was killed. */
         if (!live || !discovery_read(live, out->discover->identity, found))
             *found = kept.found;

@@ -126,6 +126,9 @@ static bool has_names(const struct service *service)
     for (size_t i = 0; i < service->endpoint_count; i++)
         if (address_parse_ip(service->endpoints[i].at.host, &number) != 0)
             return true;
+    for (size_t i = 0; i < service->discover.sentinel_count; i++)
+        if (address_parse_ip(service->discover.sentinels[i].host, &number) != 0)
+            return true;
     return service->discover.srv[0] != '\0';
 }
 

@@ -125,11 +125,14 @@ uint64_t event_newest(const struct segment *segment)
     return load_relaxed(segment_event_head(segment)) & SEQUENCE_MASK;
 }
 
+const char event_sentinel_failed[] = "Sentinel without a voice; what is known stays";
+
 static bool is_failure(const struct event *event)
 {
     return event->type == EVENT_FAILOVER ||
            (event->type == EVENT_HEALTH && text_equal(event->to, "unhealthy")) ||
-           (event->type == EVENT_BREAKER && text_equal(event->to, "open"));
+           (event->type == EVENT_BREAKER && text_equal(event->to, "open")) ||
+           (event->type == EVENT_DISCOVERY && text_equal(event->detail, event_sentinel_failed));
 }
 
 bool event_next_failure(const struct segment *segment, uint64_t *next, struct event *out)

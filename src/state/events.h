@@ -54,10 +54,13 @@ int event_read(const struct segment *segment, uint64_t sequence, struct event *o
 uint64_t event_newest(const struct segment *segment);
 
 /*
- * The next event from `*next` on (0: from now on) that tells of an endpoint's failure: unhealthy,
- * breaker open, or left. False: there is none yet. `*next` moves on.
+ * The next event from `*next` on (0: from now on) that tells of an endpoint's failure (unhealthy,
+ * breaker open, or left) or a Sentinel's. False: there is none yet. `*next` moves on.
  */
 bool event_next_failure(const struct segment *segment, uint64_t *next, struct event *out);
+
+/* The detail of an EVENT_DISCOVERY of a Sentinel that does not answer. */
+extern const char event_sentinel_failed[];
 
 const char *event_type_name(enum event_type type);
 

@@ -45,7 +45,7 @@ enum {
     CHECK_WORDS_MAX = 32,
     EXPECT_TEXT = 128,
     MASTER_TEXT = 128,
-    NAMES_MAX = ENDPOINTS_MAX + 1, /* that a service asks for: its endpoints', and SRV */
+    NAMES_MAX = ENDPOINTS_MAX + SENTINELS_MAX + 1, /* that a service asks for; 1: SRV */
     NO_SLOT = 0xffff,
 };
 
@@ -386,8 +386,8 @@ _Static_assert(sizeof(struct endpoint_label) % 8 == 0, "copied by words");
 _Static_assert(sizeof(struct match_settings) % 8 == 0, "copied by words");
 _Static_assert(sizeof(struct ip_entry) % 8 == 0, "copied by words");
 _Static_assert(sizeof(struct bank) % 8 == 0, "copied by words");
-_Static_assert(sizeof(struct discovery_live) == 960 + 704, "same in every process");
-_Static_assert(sizeof(struct service_live) == 128 + 1664, "28 cache lines");
+_Static_assert(sizeof(struct discovery_live) == 960 + 1024, "same in every process");
+_Static_assert(sizeof(struct service_live) == 128 + 1984, "33 cache lines");
 _Static_assert(sizeof(struct discover_settings) % 8 == 0, "copied by words");
 _Static_assert(sizeof(struct address) == 24, "three words");
 _Static_assert(sizeof(struct endpoint_live) == 64 + 64 + sizeof(struct breaker) + 128 + 1024,

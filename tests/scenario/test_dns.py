@@ -12,6 +12,7 @@ import pytest
 import lab
 from name_server import NameServer
 from test_attend import FIRST_NAMESPACE, monitors, wait_leader
+from test_sentinel import MASTER, Liar
 from test_monitor import moment, start_monitor, wait_event, wait_published  # noqa: F401
 
 pytestmark = pytest.mark.skipif(not (lab.BUILT_CLIENTS / "ask_dns").exists(), reason="built without c-ares")
@@ -398,6 +399,82 @@ def test_servers_that_srv_names_may_want_a_password(names, servers, config_of, s
     start(config)
     wait_healthy(redisteer, config, 1)
     assert "user=prober" in east.command("CLIENT", "LIST")
+
+
+# ---- names of Sentinels ----
+
+
+@pytest.fixture
+def sentinels(servers):
+    """Two that speak Sentinel's protocol, each of another address on one port and with its own master."""
+    first = Liar(servers[0], host="127.0.0.2")
+    second = Liar(servers[1], host="127.0.0.3", port=first.port)
+    yield first, second
+    first.close()
+    second.close()
+
+
+@pytest.fixture
+def sentinels_of(sentinels):
+    """sentinels_of(refresh) -> what a service says that has one Sentinel, at sentinel.test."""
+    return lambda refresh: (f"sentinels = {{ sentinel.test:{sentinels[0].port} }}  master_name = {MASTER}"
+                            f"  refresh = {refresh}")
+
+
+def master(redisteer, config):
+    return cache(redisteer, config)["discovery"]["master"]
+
+
+def sentinel_name(redisteer, config):
+    """The name of the Sentinel as `status` has it."""
+    return next((source for source in cache(redisteer, config)["discovery"]["sources"]
+                 if (source["type"], source["address"]) == ("dns", "sentinel.test")), None)
+
+
+def test_a_sentinel_whose_name_moves_is_followed(names, servers, sentinels, sentinels_of, config_of, start,
+                                                 redisteer):
+    east, west, _ = servers
+    names.addresses["sentinel.test"] = ["127.0.0.2"]
+    names.start()
+    config = config_of(None, sentinels_of("1s"))
+    start(config)
+    lab.wait_for(lambda: master(redisteer, config) == east.address, "the Sentinel to be heard")
+    shown = lab.wait_for(lambda: sentinel_name(redisteer, config), "its name to be asked for")
+    assert shown["well"] and shown["last_error"] is None
+    names.change("sentinel.test", "127.0.0.3")
+    lab.wait_for(lambda: master(redisteer, config) == west.address, "the name to be followed")
+
+
+def test_a_sentinel_that_fails_has_its_name_asked_for(names, servers, sentinels, sentinels_of, config_of,
+                                                      start, redisteer):
+    """No endpoint has failed, and refresh is far away."""
+    east, west, _ = servers
+    names.addresses["sentinel.test"] = ["127.0.0.2"]
+    names.ttl = 3600
+    names.start()
+    config = config_of(None, sentinels_of("1h"))
+    start(config)
+    lab.wait_for(lambda: master(redisteer, config) == east.address, "the Sentinel to be heard")
+    lab.wait_for(lambda: sentinel_name(redisteer, config), "its name to be asked for")
+    names.change("sentinel.test", "127.0.0.3")
+    sentinels[0].close()
+    lab.wait_for(lambda: master(redisteer, config) == west.address, "the name to be followed")
+
+
+def test_a_sentinel_whose_name_is_gone_stays_where_it_was(names, servers, sentinels, sentinels_of, config_of,
+                                                          start, redisteer):
+    east, _, _ = servers
+    names.addresses["sentinel.test"] = ["127.0.0.2"]
+    names.start()
+    config = config_of(None, sentinels_of("1s"))
+    start(config)
+    lab.wait_for(lambda: master(redisteer, config) == east.address, "the Sentinel to be heard")
+    names.kill()
+    wait_event(redisteer, config, "discovery", "it to be noticed", reason=REASONS["dead"])
+    result = redisteer("reload", config=config, env=names.environment)
+    assert result.returncode == 0 and "its last known address stays in use" in result.stderr
+    asked = sentinels[0].asked
+    lab.wait_for(lambda: sentinels[0].asked > asked + 1, "the Sentinel to be asked still")
 
 
 # ---- the monitor that nobody started ----

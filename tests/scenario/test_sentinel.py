@@ -335,10 +335,10 @@ def test_silence_of_all_sentinels_changes_nothing(group, preload, write_config, 
 class Liar(threading.Thread):
     """Speaks Sentinel's protocol and names one server as the master, and nobody else."""
 
-    def __init__(self, server):
+    def __init__(self, server, host="127.0.0.1", port=0):
         super().__init__(daemon=True)
         self.named = server
-        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.listener = socket.create_server((host, port))
         self.port = self.listener.getsockname()[1]
         self.subscribers = []
         self.asked = 0
@@ -373,7 +373,7 @@ class Liar(threading.Thread):
                 if "slaves" in words[1].lower():
                     connection.sendall(b"*0\r\n")
                 else:
-                    connection.sendall(array("127.0.0.1", port, count=2))
+                    connection.sendall(array(self.named.host, port, count=2))
 
     def announce(self, old):
         for connection in list(self.subscribers):

@@ -219,6 +219,64 @@ START_TEST(name_that_no_longer_resolves_keeps_its_addresses)
 }
 END_TEST
 
+/* A driver of ours that knows the addresses of all names: 10.0.0.1 and so on. */
+static size_t known_count;
+
+static bool knows(struct lookup *lookup)
+{
+    if (address_parse_ip(lookup->host, &lookup->addresses[0]) == 0)
+        return false;
+    lookup->error = known_count ? 0 : EAI_NONAME;
+    lookup->count = known_count;
+    for (size_t i = 0; i < known_count; i++) {
+        char text[32];
+
+        text_format(text, sizeof(text), "10.0.0.%u", (unsigned)i + 1);
+        ck_assert_int_eq(address_parse_ip(text, &lookup->addresses[i]), 0);
+        lookup->addresses[i].port = lookup->port;
+    }
+    return true;
+}
+
+static const struct name_driver driver = {.known = knows};
+
+static struct discover_settings look_at_discovery(const struct place *place)
+{
+    struct discover_settings discover;
+    struct segment segment;
+    struct bank_view view;
+    const char *why = "";
+
+    ck_assert_msg(segment_attach(&segment, place, &why) == 0, "%s", why);
+    ck_assert(bank_open(&segment, &view));
+    ck_assert(bank_discover(&view, 0, &discover));
+    segment_detach(&segment);
+    return discover;
+}
+
+START_TEST(a_sentinel_that_no_longer_resolves_keeps_its_address)
+{
+    static const char text[] = "service a { match = { r } endpoint e { address = ::1 }\n"
+                               " discover { sentinels = { s.test:7 } master_name = m\n"
+                               " refresh = 9s } }\n";
+    struct place place = place_of("sentinel");
+    struct discover_settings discover;
+
+    name_driver = &driver;
+    known_count = 1;
+    publish_text(&place, text);
+    ck_assert_uint_eq(said_count, 0);
+    known_count = 0;
+    publish_text(&place, text);
+    name_driver = NULL;
+    ck_assert_uint_eq(said_count, 1);
+    ck_assert_ptr_nonnull(strstr(said[0], "its last known address stays in use"));
+    discover = look_at_discovery(&place);
+    ck_assert_uint_eq(discover.sentinels[0].port, 7);
+    ck_assert_uint_eq(look(&place).front.refresh_ns, UINT64_C(9000000000));
+}
+END_TEST
+
 START_TEST(publishing_the_same_again_changes_nothing)
 {
     static const char text[] = "service a { match = { r } endpoint e { address = localhost } }\n";
@@ -465,6 +523,7 @@ int main(void)
         name_is_resolved,
         name_that_does_not_resolve_is_said_and_published_without_address,
         name_that_no_longer_resolves_keeps_its_addresses,
+        a_sentinel_that_no_longer_resolves_keeps_its_address,
         publishing_the_same_again_changes_nothing,
         a_selector_needs_the_program,
         health_rules_of_each_endpoint_are_published,
