@@ -270,6 +270,21 @@ def test_a_dead_name_server_changes_nothing_for_running_programs(names, servers,
                  "failover to work without the name server")
 
 
+def test_a_bad_file_keeps_no_name_from_being_followed(names, servers, begin, redisteer):
+    """The last good settings are published; the mistake is told once."""
+    east, west, _ = servers
+    ask, config = begin("refresh = 1s")
+    assert ask("redis.internal", 6379) == "east"
+    wait_own_answer(redisteer, config)
+    config.write_text("service cache {")
+    wait_event(redisteer, config, "config", "the mistake to be told", reason="bad file")
+    for target in (west, east):
+        names.change("one.test", target.host)
+        follow(ask, target.name, east.host, east.port)
+    assert len([event for event in lab.events(redisteer, config, "config")
+                if event["reason"] == "bad file"]) == 1
+
+
 # ---- dns = true ----
 
 
