@@ -98,6 +98,7 @@ static void attach(struct watcher *monitor)
     if (monitor->segment.live)
         segment_detach(&monitor->segment);
     monitor->segment = (struct segment){0};
+    names_lead(&monitor->names, 0); /* another one counts its terms anew */
     if (segment_attach(&monitor->segment, &monitor->context.place, &why) != 0)
         monitor->segment.live = NULL; /* the next turn tries again */
 }
@@ -181,7 +182,7 @@ static void watch_file(struct watcher *monitor)
 /* What the last good settings come to now; the file may be bad, or half written. */
 static void watch_world(struct watcher *monitor)
 {
-    if (names_turn(&monitor->names, &monitor->segment, prober_holds(&monitor->prober)))
+    if (names_turn(&monitor->names, &monitor->segment))
         monitor->due = true;
     if (servers_have_changed(monitor))
         monitor->due = true;
@@ -189,6 +190,21 @@ static void watch_world(struct watcher *monitor)
         monitor->due = true;
     if (monitor->due && !is_overtaken(monitor))
         publish_settings(monitor);
+}
+
+/*
+ * While which we hold the lease; 0: we do not. The prober that was stopped may not know yet that
+ * it has lost it.
+ */
+static uint32_t term_of(const struct watcher *monitor)
+{
+    uint32_t term = prober_term(&monitor->prober);
+    struct lease_holder holder;
+
+    if (term == 0 || !monitor->segment.live ||
+        !lease_holder(&monitor->segment, clock_boot_ns(), &holder))
+        return 0;
+    return holder.epoch == term ? term : 0;
 }
 
 /* ---- running ---- */
@@ -265,6 +281,7 @@ static int run(struct watcher *monitor, int ready)
     }
     for (unsigned turns = 0;; turns++) {
         signal_number = sigtimedwait(&signals, NULL, &turn);
+        names_lead(&monitor->names, term_of(monitor));
         if (signal_number == SIGHUP)
             reload(monitor);
         else
