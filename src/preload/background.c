@@ -42,6 +42,7 @@ struct thread {
 
 static struct thread guard = {.run = guard_run, .name = "guard"};
 static struct thread prober = {.run = prober_run, .name = "prober"};
+static struct thread publisher = {.run = shim_publisher_run, .name = "publisher"};
 static atomic_u64 next_try_ns;
 atomic_u64 background_next_look_ns;
 
@@ -173,17 +174,28 @@ void background_look(const struct segment *segment, enum shim_caller caller, uin
     errno = saved;
 }
 
-void background_forget(void)
+bool background_publisher(void)
+{
+    if (!is_there(&publisher) && clock_coarse_ns() >= load_relaxed(&next_try_ns))
+        start_once(&publisher);
+    return is_there(&publisher);
+}
+
+static void forget(struct thread *thread)
 {
     int running = RUNNING;
 
-    atomic_compare_exchange_strong_explicit(&guard.state, &running, NONE, memory_order_relaxed,
+    atomic_compare_exchange_strong_explicit(&thread->state, &running, NONE, memory_order_relaxed,
                                             memory_order_relaxed);
+}
+
+void background_forget(void)
+{
+    forget(&guard);
     guard_forget();
     store_relaxed(&background_next_look_ns, 0);
-    running = RUNNING;
-    atomic_compare_exchange_strong_explicit(&prober.state, &running, NONE, memory_order_relaxed,
-                                            memory_order_relaxed);
+    forget(&prober);
+    forget(&publisher);
 }
 
 bool background_own_descriptors(void)

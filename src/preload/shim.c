@@ -1,11 +1,13 @@
 #include "preload/shim.h"
 
 #include <errno.h>
+#include <linux/futex.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -31,6 +33,7 @@ enum {
     RETRY_MS = 10 * 1000,
     SOON_MS = 100,     /* until another look costs little and may find more */
     WAIT_MS = 500,     /* for a publication */
+    RENEW_MS = 5000,   /* for one that no connection waits for */
     LOOK_AGAIN_S = 10, /* at names that did not resolve, and passwords that are refused */
 };
 
@@ -62,6 +65,13 @@ static unsigned segment_count; /* under `attaching` */
 /* The thread that is attaching, known by the address of its errno; 0 = nobody. Taken by CAS. */
 static _Atomic(uintptr_t) attaching;
 static atomic_u64 next_try_ns; /* CLOCK_MONOTONIC_COARSE */
+
+/*
+ * The publisher's thread has something to do. Set by the prober and cleared by that thread, each
+ * with release; partner: the other's acquire. `errands` is the futex that it sleeps on.
+ */
+static atomic_bool renewing;
+static atomic_u32 errands;
 
 static char secrets_path[sizeof(((struct place *)0)->secrets)]; /* written under `attaching` */
 
@@ -131,6 +141,7 @@ static bool read_environment(void)
 static void forget_attaching(void)
 {
     atomic_store_explicit(&attaching, 0, memory_order_relaxed);
+    atomic_store_explicit(&renewing, false, memory_order_relaxed);
     background_forget();
 }
 
@@ -256,7 +267,7 @@ static bool lacks_servers(const struct segment *segment)
  * whoever is at it. ATTACHED: worth another look.
  */
 static enum attempt_end have_published(const struct place *place, const char *config, bool missing,
-                                       bool may_spawn)
+                                       bool may_spawn, unsigned wait_ms)
 {
     struct file_stamp stamp;
     int error = file_stamp_read(config, &stamp);
@@ -274,7 +285,7 @@ static enum attempt_end have_published(const struct place *place, const char *co
                  "seccomp filter)");
         return NOT_YET;
     }
-    switch (spawn_publisher(place, config, missing, WAIT_MS)) {
+    switch (spawn_publisher(place, config, missing, wait_ms)) {
     case SPAWN_DONE:
         return ATTACHED;
     case SPAWN_LATER:
@@ -315,14 +326,14 @@ static enum attempt_end attach(bool may_spawn)
     error = segment_attach(segment, &place, &why);
     if (error) {
         log_info("%s: %s (errno %d)", place.segment, why, -error);
-        end = have_published(&place, config, error == -ENOENT, may_spawn);
+        end = have_published(&place, config, error == -ENOENT, may_spawn, WAIT_MS);
         if (end != ATTACHED)
             return end;
         error = segment_attach(segment, &place, &why);
     } else if (may_spawn && lacks_addresses(segment)) {
-        have_published(&place, config, false, may_spawn);
+        have_published(&place, config, false, may_spawn, WAIT_MS);
     } else if (may_spawn && lacks_servers(segment)) {
-        have_published(&place, config, true, may_spawn);
+        have_published(&place, config, true, may_spawn, WAIT_MS);
     }
     if (error) {
         log_warn("off: %s: %s (errno %d)", place.segment, why, -error);
@@ -499,28 +510,68 @@ static bool names_are_due(const struct segment *segment)
     return true;
 }
 
-void shim_follow_file(void *segment)
+/* ---- the publisher's thread ---- */
+
+static void publish_again(void)
 {
-    static struct place place; /* see above */
+    static struct place place; /* 3 KiB; of this thread alone */
     static char config[PATH_TEXT];
-    uintptr_t self = (uintptr_t)&errno, nobody = 0;
     const char *why;
 
-    if (!atomic_compare_exchange_strong_explicit(&attaching, &nobody, self, memory_order_acquire,
+    if (!find_config(config))
+        return;
+    struct place_request request = {
+        .runtime_dir = environment.runtime_dir[0] ? environment.runtime_dir : NULL,
+        .instance = environment.instance[0] ? environment.instance : NULL,
+        .config = config,
+    };
+
+    if (place_find(&place, &request, &why) == 0)
+        have_published(&place, config, false, true, RENEW_MS);
+}
+
+void shim_publisher_run(void)
+{
+    for (;;) {
+        uint32_t seen = atomic_load_explicit(&errands, memory_order_acquire);
+
+        if (atomic_load_explicit(&renewing, memory_order_acquire)) {
+            publish_again();
+            atomic_store_explicit(&renewing, false, memory_order_release);
+        } else {
+            syscall(SYS_futex, &errands, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
+        }
+    }
+}
+
+static void renew(void)
+{
+    atomic_store_explicit(&renewing, true, memory_order_release);
+    atomic_fetch_add_explicit(&errands, 1, memory_order_release);
+    if (background_publisher())
+        syscall(SYS_futex, &errands, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    else
+        atomic_store_explicit(&renewing, false,
+                              memory_order_relaxed); /* a later tick tries again */
+}
+
+void shim_follow_file(void *segment)
+{
+    static char config[PATH_TEXT]; /* see above */
+    uintptr_t self = (uintptr_t)&errno, nobody = 0;
+    bool due;
+
+    /* Acquire; partner: the release of the publisher's thread. */
+    if (atomic_load_explicit(&renewing, memory_order_acquire) ||
+        !atomic_compare_exchange_strong_explicit(&attaching, &nobody, self, memory_order_acquire,
                                                  memory_order_relaxed))
         return;
-    if (find_config(config) && (file_has_changed(segment, config) || password_is_refused(segment) ||
-                                servers_have_changed(segment) || names_are_due(segment))) {
-        struct place_request request = {
-            .runtime_dir = environment.runtime_dir[0] ? environment.runtime_dir : NULL,
-            .instance = environment.instance[0] ? environment.instance : NULL,
-            .config = config,
-        };
-
-        if (place_find(&place, &request, &why) == 0)
-            have_published(&place, config, false, true);
-    }
+    due =
+        find_config(config) && (file_has_changed(segment, config) || password_is_refused(segment) ||
+                                servers_have_changed(segment) || names_are_due(segment));
     atomic_store_explicit(&attaching, 0, memory_order_release);
+    if (due)
+        renew();
 }
 
 bool shim_start_monitor(void)
