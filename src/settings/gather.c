@@ -96,27 +96,43 @@ static void report_srv(const struct service *service, const struct lookup *looku
     say(line);
 }
 
+static void report_left_out(const struct service *service, uint32_t count,
+                            void (*say)(const char *line))
+{
+    char line[NAME_TEXT + 160];
+
+    if (count == 0)
+        return;
+    snprintf(
+        line, sizeof(line),
+        "discover of service %s: %u more than the %d endpoints that a service can have; left out",
+        service->name, (unsigned)count, (int)ENDPOINTS_MAX);
+    say(line);
+}
+
 void gather_servers(const struct service *service, const struct gathered *lookups,
                     const struct segment *segment, struct publish_service *out,
                     struct publish_endpoint room[static ENDPOINTS_MAX],
                     void (*say)(const char *line))
 {
     struct found found = {0};
+    uint32_t left_out;
 
     merge_describe(service, lookups->sentinels, out->discover);
     for (size_t i = 0; i < service->discover.sentinel_count; i++)
         if (lookups->sentinels[i].error)
             report_sentinel(service, &lookups->sentinels[i], say);
-    merge_begin(out, service, lookups->endpoints, room);
+    left_out = merge_begin(out, service, lookups->endpoints, room);
     if (service->discover.srv[0]) {
         if (lookups->srv->error) {
             if (segment)
                 keep_offers(segment, service, lookups->srv);
             report_srv(service, lookups->srv, say);
         }
-        merge_offers(out, lookups->srv);
+        left_out += merge_offers(out, lookups->srv);
     }
     if (segment)
         known_servers(segment, service->name, out->discover->identity, &found);
-    merge_found(out, &found);
+    left_out += merge_found(out, &found);
+    report_left_out(service, left_out, say);
 }

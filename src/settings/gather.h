@@ -18,7 +18,8 @@ struct gathered {
 
 /*
  * Fills in `out->discover` and makes `room` its endpoints. `segment`: with what was published last;
- * NULL: nothing was. `say` is told of each look-up that came to nothing.
+ * NULL: nothing was. `say` is told of each look-up that came to nothing, and how many endpoints had
+ * no room.
  */
 void gather_servers(const struct service *service, const struct gathered *lookups,
                     const struct segment *segment, struct publish_service *out,
