@@ -11,9 +11,10 @@ import pytest
 
 import lab
 from name_server import NameServer
+from sentinels import MASTER
 from test_attend import FIRST_NAMESPACE, monitors, wait_leader
-from test_sentinel import MASTER, Liar
 from test_monitor import moment, start_monitor, wait_event, wait_published  # noqa: F401
+from test_sentinel import Liar
 
 pytestmark = pytest.mark.skipif(not (lab.BUILT_CLIENTS / "ask_dns").exists(), reason="built without c-ares")
 
