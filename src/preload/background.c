@@ -15,6 +15,7 @@
 #include "preload/process.h"
 #include "preload/prober.h"
 #include "preload/real.h"
+#include "preload/renew.h"
 #include "state/bank.h"
 #include "state/lease.h"
 
@@ -42,7 +43,7 @@ struct thread {
 
 static struct thread guard = {.run = guard_run, .name = "guard"};
 static struct thread prober = {.run = prober_run, .name = "prober"};
-static struct thread publisher = {.run = shim_publisher_run, .name = "publisher"};
+static struct thread publisher = {.run = renew_run, .name = "publisher"};
 static atomic_u64 next_try_ns;
 atomic_u64 background_next_look_ns;
 

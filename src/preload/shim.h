@@ -41,14 +41,4 @@ const struct segment *shim_segment_in_force(enum shim_caller caller);
 /* [hook] Where the prober finds user names and passwords; "" before attaching. */
 const char *shim_secrets_path(void);
 
-/*
- * For the prober, about once a second: what is published is published anew when it is due, by a
- * thread that waits for the child while the prober goes on.
- */
-void shim_follow_file(void *segment);
-void shim_publisher_run(void);
-
-/* For the prober: `redisteer monitor` is started. False: it cannot be. */
-bool shim_start_monitor(void);
-
 #endif
