@@ -21,6 +21,7 @@
 #include "cli/selectors.h"
 #include "cli/users.h"
 #include "heavy/heavy.h"
+#include "state/bank.h"
 #include "state/discovery.h"
 #include "state/events.h"
 #include "state/lease.h"
@@ -39,6 +40,8 @@ enum {
 
 struct watcher {
     struct context context;
+    struct settings *settings; /* the last good ones */
+    bool due;                  /* to be published again, for what the world says has changed */
     struct journal journal;
     struct segment segment;  /* for events; attached anew when another takes its place */
     struct file_stamp tried; /* the file as it was last read, well or badly */
@@ -56,20 +59,34 @@ struct watcher {
 
 /* ---- settings ---- */
 
-static int publish_settings(struct watcher *monitor, const struct settings *settings)
+/* The settings are the watcher's from now on. */
+static void take_settings(struct watcher *monitor, struct settings *settings)
 {
-    enum publish_result result;
-
-    names_share(&monitor->names);
+    settings_free(monitor->settings);
+    monitor->settings = settings;
     monitor->tried = settings->stamp;
-    monitor->seen = settings->stamp;
     journal_set(&monitor->journal, settings);
     password_files_set(&monitor->passwords, settings);
     selectors_set(&monitor->selectors, settings);
     names_set(&monitor->names, settings);
+}
+
+static int publish_settings(struct watcher *monitor)
+{
+    enum publish_result result;
+
+    monitor->due = false;
+    return context_publish(&monitor->context, monitor->settings, PATIENCE_NS, &result);
+}
+
+static int begin(struct watcher *monitor, struct settings *settings)
+{
+    names_share(&monitor->names);
+    take_settings(monitor, settings);
+    monitor->seen = settings->stamp;
     if (context_published(&monitor->context, &settings->stamp))
         return STATUS_DONE;
-    return context_publish(&monitor->context, settings, PATIENCE_NS, &result);
+    return publish_settings(monitor);
 }
 
 static void attach(struct watcher *monitor)
@@ -81,6 +98,7 @@ static void attach(struct watcher *monitor)
     if (monitor->segment.live)
         segment_detach(&monitor->segment);
     monitor->segment = (struct segment){0};
+    names_lead(&monitor->names, 0); /* another one counts its terms anew */
     if (segment_attach(&monitor->segment, &monitor->context.place, &why) != 0)
         monitor->segment.live = NULL; /* the next turn tries again */
 }
@@ -108,7 +126,6 @@ static void reload(struct watcher *monitor)
 {
     struct complaints complaints = {0};
     struct settings *settings = NULL;
-    enum publish_result result;
 
     file_stamp_read(monitor->context.config, &monitor->tried);
     monitor->seen = monitor->tried;
@@ -116,13 +133,24 @@ static void reload(struct watcher *monitor)
         refuse(monitor, &complaints);
         return;
     }
-    monitor->tried = settings->stamp;
-    journal_set(&monitor->journal, settings);
-    password_files_set(&monitor->passwords, settings);
-    selectors_set(&monitor->selectors, settings);
-    names_set(&monitor->names, settings);
-    context_publish(&monitor->context, settings, PATIENCE_NS, &result);
-    settings_free(settings);
+    take_settings(monitor, settings);
+    publish_settings(monitor);
+}
+
+/* Another publisher has read a newer file than we have: ours would undo it. */
+static bool is_overtaken(const struct watcher *monitor)
+{
+    const struct file_stamp *ours = &monitor->settings->stamp;
+    struct file_stamp in_force, now;
+    struct bank front;
+    struct bank_view view;
+
+    if (!monitor->segment.live || !bank_open(&monitor->segment, &view))
+        return false;
+    bank_front(&view, &front);
+    in_force = (struct file_stamp){front.file_mtime_ns, front.file_size, front.file_inode};
+    return bank_valid(&view) && !file_stamp_equal(&in_force, ours) &&
+           file_stamp_read(monitor->context.config, &now) == 0 && file_stamp_equal(&now, &in_force);
 }
 
 /* Sentinels name other servers than were published. Tried now and then: it may be in vain. */
@@ -147,9 +175,36 @@ static void watch_file(struct watcher *monitor)
         return;
     settled = file_stamp_equal(&now, &monitor->seen);
     monitor->seen = now;
-    if ((settled && !file_stamp_equal(&now, &monitor->tried)) || servers_have_changed(monitor) ||
-        (monitor->turns++ % LOOK_TURNS == 0 && password_files_changed(&monitor->passwords)))
+    if (settled && !file_stamp_equal(&now, &monitor->tried))
         reload(monitor);
+}
+
+/* What the last good settings come to now; the file may be bad, or half written. */
+static void watch_world(struct watcher *monitor)
+{
+    if (names_turn(&monitor->names, &monitor->segment))
+        monitor->due = true;
+    if (servers_have_changed(monitor))
+        monitor->due = true;
+    if (monitor->turns++ % LOOK_TURNS == 0 && password_files_changed(&monitor->passwords))
+        monitor->due = true;
+    if (monitor->due && !is_overtaken(monitor))
+        publish_settings(monitor);
+}
+
+/*
+ * While which we hold the lease; 0: we do not. The prober that was stopped may not know yet that
+ * it has lost it.
+ */
+static uint32_t term_of(const struct watcher *monitor)
+{
+    uint32_t term = prober_term(&monitor->prober);
+    struct lease_holder holder;
+
+    if (term == 0 || !monitor->segment.live ||
+        !lease_holder(&monitor->segment, clock_boot_ns(), &holder))
+        return 0;
+    return holder.epoch == term ? term : 0;
 }
 
 /* ---- running ---- */
@@ -226,6 +281,7 @@ static int run(struct watcher *monitor, int ready)
     }
     for (unsigned turns = 0;; turns++) {
         signal_number = sigtimedwait(&signals, NULL, &turn);
+        names_lead(&monitor->names, term_of(monitor));
         if (signal_number == SIGHUP)
             reload(monitor);
         else
@@ -235,8 +291,7 @@ static int run(struct watcher *monitor, int ready)
             journal_follow(&monitor->journal, &monitor->segment);
         report_prober(monitor);
         selectors_turn(&monitor->selectors, &monitor->segment, prober_holds(&monitor->prober));
-        if (names_turn(&monitor->names, &monitor->segment, prober_holds(&monitor->prober)))
-            reload(monitor);
+        watch_world(monitor);
         tell_ready(monitor, &ready);
         if (signal_number == SIGTERM || signal_number == SIGINT || !is_needed(monitor, turns))
             break;
@@ -338,11 +393,11 @@ int command_monitor(const struct invocation *invocation)
         status = context_load(monitor.context.config, &settings);
     if (status != STATUS_DONE)
         return status;
-    status = publish_settings(&monitor, settings);
-    settings_free(settings);
-    if (status != STATUS_DONE)
-        return status;
-    return invocation->given[MONITOR_DETACH] != NULL ? detach(&monitor) : run(&monitor, -1);
+    status = begin(&monitor, settings);
+    if (status == STATUS_DONE)
+        status = invocation->given[MONITOR_DETACH] != NULL ? detach(&monitor) : run(&monitor, -1);
+    settings_free(monitor.settings);
+    return status;
 }
 
 /*
@@ -368,8 +423,10 @@ int command_attend(const struct invocation *invocation)
     child = fork();
     if (child != 0)
         return child > 0 ? STATUS_DONE : STATUS_FAILED;
-    status = publish_settings(&monitor, settings);
-    settings_free(settings);
+    status = begin(&monitor, settings);
     setsid();
-    return status == STATUS_DONE ? run(&monitor, -1) : status;
+    if (status == STATUS_DONE)
+        status = run(&monitor, -1);
+    settings_free(monitor.settings);
+    return status;
 }

@@ -135,7 +135,7 @@ static void add_service(struct names *names, struct names *old, const struct ser
 
 void names_set(struct names *names, const struct settings *settings)
 {
-    struct names fresh = {.next_event = names->next_event};
+    struct names fresh = {.term = names->term, .next_event = names->next_event};
     size_t most = 0;
 
     for (size_t i = 0; i < settings->service_count; i++)
@@ -367,17 +367,33 @@ static void look_for_failures(struct names *names, const struct segment *segment
         hurry(names, event.service);
 }
 
-bool names_turn(struct names *names, const struct segment *segment, bool leads)
+/* Whoever leads meanwhile may have heard something newer: what we know is not to be published. */
+static void doubt(struct name *name)
+{
+    end(name);
+    name->known = false;
+    name->told = DNS_FOUND;
+    name->due_ns = 0;
+    name->pause_ns = name->refresh_ns;
+}
+
+void names_lead(struct names *names, uint32_t term)
+{
+    if (term == names->term)
+        return;
+    names->term = term;
+    for (size_t i = 0; i < names->count; i++)
+        doubt(&names->list[i]);
+}
+
+bool names_turn(struct names *names, const struct segment *segment)
 {
     uint64_t now_ns = clock_boot_ns();
     bool changed = false;
     size_t asked;
 
-    if (!leads || !segment->live || !segment->writable) {
-        for (size_t i = 0; i < names->count; i++)
-            end(&names->list[i]);
+    if (names->term == 0 || !segment->live || !segment->writable)
         return false;
-    }
     look_for_failures(names, segment);
     for (size_t i = 0; i < names->count; i++) {
         struct name *name = &names->list[i];

@@ -18,6 +18,7 @@ struct name;
 struct names {
     size_t count;
     struct name *list;
+    uint32_t term;       /* while which it holds the lease; 0 = it does not */
     uint64_t next_event; /* the sequence number of the next to look at; 0 = none yet */
 };
 
@@ -36,11 +37,16 @@ void names_share(struct names *names);
 void names_set(struct names *names, const struct settings *settings);
 
 /*
- * Takes answers and asks what is due; to be called several times a second. `leads`: this process
- * holds the lease. True: something else is known now, so it is to be published. A segment that is
- * not attached is allowed.
+ * This process holds the lease for this term; 0: it does not. Before each publication: what was
+ * answered in another term may be older than what is in force, so it is asked for again first.
  */
-bool names_turn(struct names *names, const struct segment *segment, bool leads);
+void names_lead(struct names *names, uint32_t term);
+
+/*
+ * Takes answers and asks what is due; to be called several times a second. True: something else is
+ * known now, so it is to be published. A segment that is not attached is allowed.
+ */
+bool names_turn(struct names *names, const struct segment *segment);
 
 /* Gives up what is being asked, and forgets all. */
 void names_stop(struct names *names);
@@ -62,11 +68,16 @@ static inline void names_set(struct names *names, const struct settings *setting
     (void)settings;
 }
 
-static inline bool names_turn(struct names *names, const struct segment *segment, bool leads)
+static inline void names_lead(struct names *names, uint32_t term)
+{
+    (void)names;
+    (void)term;
+}
+
+static inline bool names_turn(struct names *names, const struct segment *segment)
 {
     (void)names;
     (void)segment;
-    (void)leads;
     return false;
 }
 

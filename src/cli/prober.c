@@ -49,9 +49,9 @@ static void contend(struct prober *prober, struct contender *self)
             await_turn(prober, self);
             continue;
         }
-        atomic_store(&prober->holds, true);
+        atomic_store(&prober->term, self->epoch);
         error = health_run(self, prober->place->secrets, &prober->stop);
-        atomic_store(&prober->holds, false);
+        atomic_store(&prober->term, 0);
         if (error == 0)
             continue;
         tell(prober, error, "cannot check; trying again in 10 s");
@@ -117,7 +117,12 @@ void prober_stop(struct prober *prober)
 
 bool prober_holds(const struct prober *prober)
 {
-    return atomic_load(&prober->holds);
+    return prober_term(prober) != 0;
+}
+
+uint32_t prober_term(const struct prober *prober)
+{
+    return atomic_load(&prober->term);
 }
 
 int prober_error(struct prober *prober, const char **why)

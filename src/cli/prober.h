@@ -14,7 +14,7 @@
 struct prober {
     const struct place *place;
     atomic_bool stop;
-    atomic_bool holds;         /* the lease */
+    _Atomic(uint32_t) term;    /* the epoch of the lease; 0 = it does not hold it */
     atomic_int error;          /* an errno to be told; 0 = none. Taken by prober_error() */
     _Atomic(const char *) why; /* what goes with it */
     pthread_t thread;
@@ -27,6 +27,9 @@ int prober_start(struct prober *prober, const struct place *place);
 void prober_stop(struct prober *prober);
 
 bool prober_holds(const struct prober *prober);
+
+/* The epoch of the lease that it holds, as far as it knows; 0: it does not. */
+uint32_t prober_term(const struct prober *prober);
 
 /* What went wrong since the last call: its errno and `*why`; 0 = nothing. */
 int prober_error(struct prober *prober, const char **why);

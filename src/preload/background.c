@@ -15,6 +15,7 @@
 #include "preload/process.h"
 #include "preload/prober.h"
 #include "preload/real.h"
+#include "preload/renew.h"
 #include "state/bank.h"
 #include "state/lease.h"
 
@@ -42,6 +43,7 @@ struct thread {
 
 static struct thread guard = {.run = guard_run, .name = "guard"};
 static struct thread prober = {.run = prober_run, .name = "prober"};
+static struct thread publisher = {.run = renew_run, .name = "publisher"};
 static atomic_u64 next_try_ns;
 atomic_u64 background_next_look_ns;
 
@@ -180,17 +182,28 @@ bool background_checks(const struct segment *segment, uint64_t now_ns)
     return is_there(&prober) || lease_holder(segment, now_ns, &holder);
 }
 
-void background_forget(void)
+bool background_publisher(void)
+{
+    if (!is_there(&publisher) && clock_coarse_ns() >= load_relaxed(&next_try_ns))
+        start_once(&publisher);
+    return is_there(&publisher);
+}
+
+static void forget(struct thread *thread)
 {
     int running = RUNNING;
 
-    atomic_compare_exchange_strong_explicit(&guard.state, &running, NONE, memory_order_relaxed,
+    atomic_compare_exchange_strong_explicit(&thread->state, &running, NONE, memory_order_relaxed,
                                             memory_order_relaxed);
+}
+
+void background_forget(void)
+{
+    forget(&guard);
     guard_forget();
     store_relaxed(&background_next_look_ns, 0);
-    running = RUNNING;
-    atomic_compare_exchange_strong_explicit(&prober.state, &running, NONE, memory_order_relaxed,
-                                            memory_order_relaxed);
+    forget(&prober);
+    forget(&publisher);
 }
 
 bool background_own_descriptors(void)

@@ -1,8 +1,9 @@
 /*
- * background: the two threads of a steered process, and when they may be started.
+ * background: the threads of a steered process, and when they may be started.
  *
- *     guard    shuts this process's sockets when their endpoint goes down, is drained or left
- *     prober   holds the lease, or waits for it, and checks the endpoints of the whole host
+ *     guard      shuts this process's sockets when their endpoint goes down, is drained or left
+ *     prober     holds the lease, or waits for it, and checks the endpoints of the whole host
+ *     publisher  waits for the child that publishes, which the prober must not
  *
  * Never from the constructor: a second thread would make unshare(CLONE_NEWUSER) fail, for one.
  * Started at the first steered call whose circumstances allow it (see background_needed), never
@@ -40,6 +41,12 @@ static inline void background_needed(const struct segment *segment, enum shim_ca
 
 /* [hook] This process checks, or is about to, or another process does. */
 bool background_checks(const struct segment *segment, uint64_t now_ns);
+
+/*
+ * For the prober, whose descriptors it shares: the publisher is there, started at the first call.
+ * False: it cannot be.
+ */
+bool background_publisher(void);
 
 /* In a forked child: the threads stayed behind. */
 void background_forget(void);

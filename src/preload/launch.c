@@ -6,11 +6,14 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "preload/shim.h"
+#include "preload/environment.h"
+#include "preload/spawn.h"
 #include "state/bank.h"
 
 #define PAUSE_NS     NS_PER_S        /* after a start that seemed to go well */
 #define BAD_PAUSE_NS (30 * NS_PER_S) /* after one that failed */
+
+enum { WAIT_MS = 500 };
 
 /* The number that Linux gives the first pid namespace (PROC_PID_INIT_INO). */
 #define FIRST_NAMESPACE "pid:[4026531836]"
@@ -38,9 +41,19 @@ static bool orphans_go_elsewhere(void)
            text_equal(namespace, FIRST_NAMESPACE);
 }
 
+static bool start(void)
+{
+    static struct place place; /* 3 KiB; of the prober alone */
+    static char config[PATH_TEXT];
+    const char *why;
+
+    return environment_config(config) && environment_place(&place, config, false, &why) == 0 &&
+           spawn_monitor(&place, config, WAIT_MS);
+}
+
 void launch_where_needed(const struct segment *segment, uint64_t now_ns)
 {
-    static uint64_t next_ns; /* of the one prober thread */
+    static uint64_t next_ns; /* of the prober alone */
     bool started;
 
     if (now_ns < next_ns || !is_wanted(segment))
@@ -50,7 +63,7 @@ void launch_where_needed(const struct segment *segment, uint64_t now_ns)
         log_info("no monitor is started: its end would be this process's business");
         return;
     }
-    started = shim_start_monitor();
+    started = start();
     log_info("monitor: %s", started ? "started" : "cannot be started");
     if (started)
         next_ns = now_ns + PAUSE_NS;

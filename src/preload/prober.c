@@ -12,6 +12,7 @@
 #include "health/health.h"
 #include "preload/background.h"
 #include "preload/launch.h"
+#include "preload/renew.h"
 #include "preload/shim.h"
 #include "state/lease.h"
 
@@ -52,7 +53,7 @@ static void stay_away(void)
 /* What the one that checks for all has to do besides. */
 static void once_a_second(void *segment)
 {
-    shim_follow_file(segment);
+    renew_where_due(segment);
     launch_where_needed(segment, clock_boot_ns());
 }
 

@@ -48,10 +48,4 @@ unsigned shim_number(const struct segment *segment);
 /* [hook] Where the prober finds user names and passwords; "" before attaching. */
 const char *shim_secrets_path(void);
 
-/* For the prober, about once a second: a changed configuration file is published anew. */
-void shim_follow_file(void *segment);
-
-/* For the prober: `redisteer monitor` is started. False: it cannot be. */
-bool shim_start_monitor(void);
-
 #endif

@@ -139,12 +139,27 @@ static void report_srv(const struct service *service, const struct lookup *looku
     say(line);
 }
 
-void gather_servers(const struct service *service, const struct gathered *lookups,
-                    const struct segment *segment, struct publish_service *out,
-                    struct publish_endpoint room[static ENDPOINTS_MAX], struct found *found,
-                    void (*say)(const char *line))
+static void report_left_out(const struct service *service, uint32_t count,
+                            void (*say)(const char *line))
+{
+    char line[NAME_TEXT + 160];
+
+    if (count == 0)
+        return;
+    snprintf(
+        line, sizeof(line),
+        "discover of service %s: %u more than the %d endpoints that a service can have; left out",
+        service->name, (unsigned)count, (int)ENDPOINTS_MAX);
+    say(line);
+}
+
+uint32_t gather_servers(const struct service *service, const struct gathered *lookups,
+                        const struct segment *segment, struct publish_service *out,
+                        struct publish_endpoint room[static ENDPOINTS_MAX], struct found *found,
+                        void (*say)(const char *line))
 {
     struct lookup no_srv = {0}, *srv = service->discover.srv[0] ? lookups->srv : &no_srv;
+    uint32_t left_out;
 
     *found = (struct found){0};
     merge_describe(service, lookups->sentinels, out->discover);
@@ -154,8 +169,8 @@ void gather_servers(const struct service *service, const struct gathered *lookup
         if (lookups->sentinels[i].error)
             report_sentinel(service, &lookups->sentinels[i], out->discover->sentinels[i].port != 0,
                             say);
-    merge_begin(out, service, lookups->endpoints, room);
+    left_out = merge_begin(out, service, lookups->endpoints, room);
     if (srv->error)
         report_srv(service, srv, say);
-    merge_offers(out, srv);
+    return left_out + merge_offers(out, srv);
 }

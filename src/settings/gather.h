@@ -21,11 +21,15 @@ struct gathered {
  * Fills in `out->discover`, makes `room` its endpoints but for those that Sentinels bring, and says
  * in `found` which those are as far as is known already (count 0: the Sentinels must be asked).
  * `segment`: with what was published last; NULL: nothing was. `say` is told of each look-up that
- * came to nothing.
+ * came to nothing. How many endpoints had no room.
  */
-void gather_servers(const struct service *service, const struct gathered *lookups,
-                    const struct segment *segment, struct publish_service *out,
-                    struct publish_endpoint room[static ENDPOINTS_MAX], struct found *found,
-                    void (*say)(const char *line));
+uint32_t gather_servers(const struct service *service, const struct gathered *lookups,
+                        const struct segment *segment, struct publish_service *out,
+                        struct publish_endpoint room[static ENDPOINTS_MAX], struct found *found,
+                        void (*say)(const char *line));
+
+/* Says that so many had no room, if any. */
+void gather_report_left_out(const struct service *service, uint32_t count,
+                            void (*say)(const char *line));
 
 #endif

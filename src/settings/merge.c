@@ -61,18 +61,21 @@ static void name_of(const char *host, uint16_t port, char out[static NAME_TEXT])
             *c = '-';
 }
 
-/* One more of `like`, or NULL: it is there already, or there is no room. */
+/* One more of `like`, or NULL: it is there already, or there is no room, which is counted. */
 static struct publish_endpoint *add(struct publish_service *service,
                                     const struct publish_endpoint *like,
-                                    const struct address *addresses, size_t count)
+                                    const struct address *addresses, size_t count,
+                                    uint32_t *left_out)
 {
     struct publish_endpoint *endpoint = &service->endpoints[service->endpoint_count];
 
-    if (service->endpoint_count == ENDPOINTS_MAX)
-        return NULL;
     for (size_t i = 0; i < count; i++)
         if (with_address(service->endpoints, service->endpoint_count, &addresses[i]))
             return NULL;
+    if (service->endpoint_count == ENDPOINTS_MAX) {
+        ++*left_out;
+        return NULL;
+    }
     service->endpoint_count++;
     *endpoint = *like;
     endpoint->settings.address_count = (uint32_t)count;
@@ -87,28 +90,33 @@ static struct publish_endpoint *add(struct publish_service *service,
     return endpoint;
 }
 
-void merge_begin(struct publish_service *out, const struct service *service,
-                 const struct lookup *lookups, struct publish_endpoint room[static ENDPOINTS_MAX])
+uint32_t merge_begin(struct publish_service *out, const struct service *service,
+                     const struct lookup *lookups,
+                     struct publish_endpoint room[static ENDPOINTS_MAX])
 {
     const struct publish_endpoint *of_file = out->endpoints;
-    uint32_t count = out->endpoint_count;
+    uint32_t count = out->endpoint_count, left_out = 0;
 
     out->endpoints = room;
     out->endpoint_count = 0;
-    for (uint32_t i = 0; i < count && out->endpoint_count < ENDPOINTS_MAX; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         struct publish_endpoint like = of_file[i];
         struct address number;
 
         if (!service->discover.dns || lookups[i].count == 0 ||
             address_parse_ip(lookups[i].host, &number) == 0) {
-            room[out->endpoint_count++] = like;
+            if (out->endpoint_count < ENDPOINTS_MAX)
+                room[out->endpoint_count++] = like;
+            else
+                left_out++;
             continue;
         }
         memset(like.label.source, 0, sizeof(like.label.source));
         text_copy(like.label.source, sizeof(like.label.source), discovery_by_dns);
         for (size_t a = 0; a < lookups[i].count; a++)
-            add(out, &like, &lookups[i].addresses[a], 1);
+            add(out, &like, &lookups[i].addresses[a], 1, &left_out);
     }
+    return left_out;
 }
 
 /* What nothing is said of. */
@@ -125,9 +133,10 @@ static struct publish_endpoint plain(const struct publish_service *service, cons
     return endpoint;
 }
 
-void merge_offers(struct publish_service *service, const struct lookup *srv)
+uint32_t merge_offers(struct publish_service *service, const struct lookup *srv)
 {
     struct publish_endpoint like = plain(service, discovery_by_srv);
+    uint32_t left_out = 0;
 
     for (size_t i = 0; srv->offers && i < srv->count; i++) {
         const struct offer *offer = &srv->offers[i];
@@ -135,24 +144,27 @@ void merge_offers(struct publish_service *service, const struct lookup *srv)
 
         like.settings.weight_milli = offer->weight_milli;
         like.settings.tier = offer->tier;
-        endpoint = add(service, &like, offer->addresses, offer->count);
+        endpoint = add(service, &like, offer->addresses, offer->count, &left_out);
         if (!endpoint)
             continue;
         text_copy(endpoint->label.host, sizeof(endpoint->label.host), offer->host);
         memset(endpoint->label.name, 0, sizeof(endpoint->label.name));
         name_of(offer->host, offer->addresses[0].port, endpoint->label.name);
     }
+    return left_out;
 }
 
-void merge_found(struct publish_service *service, const struct found *found)
+uint32_t merge_found(struct publish_service *service, const struct found *found)
 {
     struct publish_endpoint like = plain(service, discovery_by_sentinel);
+    uint32_t left_out = 0;
 
     for (uint32_t i = 0; i < found->count; i++) {
-        struct publish_endpoint *endpoint = add(service, &like, &found->servers[i], 1);
+        struct publish_endpoint *endpoint = add(service, &like, &found->servers[i], 1, &left_out);
 
         if (endpoint)
             text_copy(endpoint->label.host, sizeof(endpoint->label.host),
                       endpoint->label.ip_text[0]);
     }
+    return left_out;
 }

@@ -1,6 +1,7 @@
 /*
  * merge: endpoints that names, SRV and Sentinels bring, put beside those of the file. A server that
- * is there already, by its address, stays what it is.
+ * is there already, by its address, stays what it is. What ENDPOINTS_MAX leaves no room for is left
+ * out, and how many these are is returned.
  */
 #ifndef SETTINGS_MERGE_H
 #define SETTINGS_MERGE_H
@@ -17,11 +18,12 @@ void merge_describe(const struct service *service, const struct lookup *sentinel
  * true each address of a name is then an endpoint, with all that the file says of the name.
  * `lookups`: one per endpoint.
  */
-void merge_begin(struct publish_service *out, const struct service *service,
-                 const struct lookup *lookups, struct publish_endpoint room[static ENDPOINTS_MAX]);
+uint32_t merge_begin(struct publish_service *out, const struct service *service,
+                     const struct lookup *lookups,
+                     struct publish_endpoint room[static ENDPOINTS_MAX]);
 
 /* Adds what SRV brings, and what Sentinels do; health, user and password are the service's. */
-void merge_offers(struct publish_service *service, const struct lookup *srv);
-void merge_found(struct publish_service *service, const struct found *found);
+uint32_t merge_offers(struct publish_service *service, const struct lookup *srv);
+uint32_t merge_found(struct publish_service *service, const struct found *found);
 
 #endif

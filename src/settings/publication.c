@@ -24,6 +24,7 @@ struct draft {
     struct discover_settings *discovers; /* the same */
     struct publish_endpoint *room;       /* ENDPOINTS_MAX per service that discovers some */
     struct found *found;                 /* one per service */
+    uint32_t *left_out;                  /* the same: endpoints that have no room */
     struct discovery_question *questions;
     struct tls_settings *tls;
     size_t endpoint_count, sentinel_count, srv_count, match_count, tls_count, question_count;
@@ -196,9 +197,10 @@ static int draft_discovery(struct draft *draft, const struct settings *settings)
     draft->discovers = calloc(settings->service_count + 1, sizeof(*draft->discovers));
     draft->room = calloc(services * ENDPOINTS_MAX + 1, sizeof(*draft->room));
     draft->found = calloc(settings->service_count + 1, sizeof(*draft->found));
+    draft->left_out = calloc(settings->service_count + 1, sizeof(*draft->left_out));
     draft->questions = calloc(services + 1, sizeof(*draft->questions));
     return draft->sentinel_secrets && draft->discovers && draft->room && draft->found &&
-                   draft->questions
+                   draft->left_out && draft->questions
                ? 0
                : -ENOMEM;
 }
@@ -270,6 +272,7 @@ static void draft_free(struct draft *draft)
     free(draft->discovers);
     free(draft->room);
     free(draft->found);
+    free(draft->left_out);
     free(draft->questions);
 }
 
@@ -437,7 +440,8 @@ static void gather_all(struct draft *draft, const struct settings *settings,
 
         if (discovers(service)) {
             out->discover = &draft->discovers[i];
-            gather_servers(service, &lookups, segment, out, room, &draft->found[i], ways->say);
+            draft->left_out[i] =
+                gather_servers(service, &lookups, segment, out, room, &draft->found[i], ways->say);
             room += ENDPOINTS_MAX;
         }
         lookups.endpoints += service->endpoint_count;
@@ -484,7 +488,8 @@ static void discover_all(struct draft *draft, const struct settings *settings,
     for (uint32_t i = 0; i < draft->publication.service_count; i++) {
         struct publish_service *service = &draft->publication.services[i];
 
-        merge_found(service, &draft->found[i]);
+        draft->left_out[i] += merge_found(service, &draft->found[i]);
+        gather_report_left_out(&settings->services[i], draft->left_out[i], ways->say);
         if (service->discover && service->discover->count > 0 && service->endpoint_count == 0) {
             snprintf(line, sizeof(line),
                      "service %s has no endpoint: no quorum of its Sentinels has answered yet",

@@ -23,6 +23,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scenario"))
 import lab  # noqa: E402
+import sentinels  # noqa: E402
 
 TOOLS = lab.BUILD / "tests" / "bench"
 NAME = "redis.bench"
@@ -543,6 +544,54 @@ def crowd(bench):
             Row(f"  one of the {count:,} busy", "%", busy, budget=2),
             Row(f"a verdict: the last of {count:,} sockets is shut", "ms", shut),
             Row("  from the first of them to the last", "ms", span)]
+
+
+@measure("sentinel", "promotion")
+def sentinel(bench):
+    """redis-py knows the service's name alone; its master is killed, and Sentinels choose another."""
+    if not shutil.which("redis-sentinel"):
+        print("a master is killed: not measured, needs redis-sentinel")
+        return []
+
+    def start_redis(name):
+        servers.append(lab.Redis(f"sentinel-{name}", bench.directory).start())
+        return servers[-1]
+
+    def start_program(argv, **options):
+        programs.append(subprocess.Popen([str(word) for word in argv], text=True,
+                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options))
+        return programs[-1]
+
+    servers, programs, group = [], [], None
+    try:
+        group = sentinels.Group(start_redis, bench.directory)
+        config = bench.write("sentinel.conf", sentinels.service(group.sentinels))
+        writer = sentinels.Writer(start_program, bench.launcher, config)
+        return promotions(group, writer, 3 if bench.quick else 5)
+    finally:
+        for program in programs:
+            program.kill()
+            program.wait()
+        if group:
+            group.stop()
+        for server in servers:
+            server.stop()
+
+
+def promotions(group, writer, count):
+    took, lost = [], []
+    for _ in range(count):
+        sentinels.settle(group)
+        wait_seconds(1 + random.random())
+        old = group.master
+        old.kill()
+        group.master, promoted = sentinels.await_promotion(group.replicas())
+        took.append((writer.gap_over(promoted)[1] - promoted) * 1000)
+        sentinels.start_quietly(old)
+        lost.append(sentinels.writes_until_demotion(old))
+    return [Row("Sentinel, kill -9: writable again after promotion", "ms", took,
+                budget=300, worst=300),
+            Row("  writes to the old master once it is back", "", lost, budget=0, worst=0)]
 
 
 @measure("lease", "leader")

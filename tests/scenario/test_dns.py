@@ -11,9 +11,10 @@ import pytest
 
 import lab
 from name_server import NameServer
+from sentinels import MASTER
 from test_attend import FIRST_NAMESPACE, monitors, wait_leader
-from test_sentinel import MASTER, Liar
 from test_monitor import moment, start_monitor, wait_event, wait_published  # noqa: F401
+from test_sentinel import Liar
 
 pytestmark = pytest.mark.skipif(not (lab.BUILT_CLIENTS / "ask_dns").exists(), reason="built without c-ares")
 
@@ -268,6 +269,52 @@ def test_a_dead_name_server_changes_nothing_for_running_programs(names, servers,
     (east if first == "east" else west).kill()
     lab.wait_for(lambda: ask("redis.internal", 6379) == ("west" if first == "east" else "east"),
                  "failover to work without the name server")
+
+
+def test_a_bad_file_keeps_no_name_from_being_followed(names, servers, begin, redisteer):
+    """The last good settings are published; the mistake is told once."""
+    east, west, _ = servers
+    ask, config = begin("refresh = 1s")
+    assert ask("redis.internal", 6379) == "east"
+    wait_own_answer(redisteer, config)
+    config.write_text("service cache {")
+    wait_event(redisteer, config, "config", "the mistake to be told", reason="bad file")
+    for target in (west, east):
+        names.change("one.test", target.host)
+        follow(ask, target.name, east.host, east.port)
+    assert len([event for event in lab.events(redisteer, config, "config")
+                if event["reason"] == "bad file"]) == 1
+
+
+def monitor_leads(redisteer, config, monitor):
+    lab.wait_for(lambda: (found := lab.status(redisteer, config)["leader"]) and found["pid"] == monitor.pid,
+                 "the monitor to lead")
+
+
+def test_a_monitor_that_leads_again_publishes_nothing_old(names, servers, begin, start_monitor,  # noqa: F811
+                                                          redisteer):
+    """It was stopped while the name moved, and another monitor published that."""
+    east, west, _ = servers
+    ask, config = begin("refresh = 1h", ttl=3600)
+    assert ask("redis.internal", 6379) == "east"
+    wait_own_answer(redisteer, config)
+    first = ask.monitor
+    monitor_leads(redisteer, config, first)
+    first.send_signal(lab.signal.SIGSTOP)
+    names.change("one.test", west.host)
+    second = start_monitor(config)
+    monitor_leads(redisteer, config, second)
+    wait_addresses(redisteer, config, west.host)
+    first.send_signal(lab.signal.SIGCONT)
+    second.kill()
+    second.wait()
+    monitor_leads(redisteer, config, first)
+    sequence = max(event["seq"] for event in lab.events(redisteer, config))
+    config.write_text(config.read_text().replace("interval = 100ms", "interval = 110ms"))
+    lab.wait_for(lambda: [event for event in lab.events(redisteer, config, "config")
+                          if event["seq"] > sequence], "the file to be published")
+    assert addresses(redisteer, config) == [west.host]
+    assert ask(east.host, east.port, way="v4") == "west"
 
 
 # ---- dns = true ----

@@ -1,9 +1,12 @@
 """The health checks of the programs themselves: one leading thread, whatever becomes of its process."""
 
+import contextlib
+import fcntl
 import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -302,3 +305,93 @@ def test_a_bad_file_keeps_the_settings_and_is_told(pair, launch, config_of, star
     lab.wait_for(lambda: not lab.status(redisteer, config)["config_changed"], "the good file")
     assert json.loads(redisteer("status", "--json", config=config).stdout)["leader"]["pid"] \
         == holder.pid
+
+
+# ---- publishing again ----
+
+class Pings:
+    """When a server was asked for PING, by its own clock: MONITOR."""
+
+    def __init__(self, server):
+        self.connection = socket.create_connection((server.host, server.port), timeout=lab.PATIENCE)
+        self.stream = self.connection.makefile("rb")
+        assert lab.resp(self.connection, "MONITOR") == "OK"
+
+    def until(self, condition):
+        """The times of the PINGs from now on until condition() is true."""
+        times = []
+        while not condition():
+            line = self.stream.readline().decode()
+            if '"PING"' in line or '"ping"' in line:
+                times.append(float(line[1:].split()[0]))
+        return times
+
+    def close(self):
+        self.stream.close()
+        self.connection.close()
+
+
+@contextlib.contextmanager
+def publishing_held_up(runtime_dir):
+    """No publisher gets on meanwhile."""
+    [lock] = runtime_dir.glob("*.lock")
+    with lock.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+
+
+SUBREAPER = """
+import ctypes, runpy, sys
+ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # orphans come to this program
+runpy.run_path(sys.argv[1])
+"""
+
+
+@pytest.fixture(params=["orphans go to init", "orphans come back"])
+def checking_program(request, pair, config_of, preload, start_program, redisteer):
+    """A program that checks, and its file."""
+    config = config_of(pair, SHORT)
+    asker = lab.CLIENTS / "asker.py"
+    argv = [asker] if request.param == "orphans go to init" else ["-c", SUBREAPER, asker]
+    program = start_program(preload.argv([lab.PYTHON, *argv]), env=preload.environment(config),
+                            stdin=subprocess.PIPE)
+    program.stdin.write("name redis.test 6379\n")
+    program.stdin.flush()
+    assert program.stdout.readline() == "east\n"
+    wait_health(redisteer, config, east="healthy", west="healthy")
+    assert leader(redisteer, config)["pid"] == program.pid
+    return program, config
+
+
+def children_of(pid):
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1]) == pid:
+                found.append(int(entry.name))
+        except OSError:  # it has ended meanwhile
+            pass
+    return found
+
+
+def longest_gap(times):
+    return max(after - before for before, after in zip(times, times[1:]))
+
+
+def test_checks_go_on_while_a_child_publishes(checking_program, pair, config_of, redisteer, runtime_dir):
+    """However long that takes; it is not killed, nothing is left of it, and what it does comes into force."""
+    program, config = checking_program
+    gaps = []
+    for grace in (2, 3, 4):  # a busy machine spoils a round, not all of them
+        with contextlib.closing(Pings(pair[0])) as pings:
+            with publishing_held_up(runtime_dir):
+                config_of(pair, SHORT.replace("grace = 1s", f"grace = {grace}s").replace("200ms", "50ms", 1))
+                held_until = time.monotonic() + 2
+                gaps.append(longest_gap(pings.until(lambda: time.monotonic() > held_until)))
+        # Tried again it would be after 10 s.
+        lab.wait_for(lambda: lab.status(redisteer, config)["config_changed"] is False, "the file to be published",
+                     timeout=lab.PATIENCE / 4)
+    lab.figure(f"longest time without a check while a child publishes: {min(gaps) * 1000:.0f} ms")
+    assert min(gaps) < 0.4
+    lab.wait_for(lambda: children_of(program.pid) == [], "the child to be gone")
+    assert leader(redisteer, config)["pid"] == program.pid

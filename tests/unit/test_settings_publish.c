@@ -277,6 +277,25 @@ START_TEST(a_sentinel_that_no_longer_resolves_keeps_its_address)
 }
 END_TEST
 
+START_TEST(endpoints_that_find_no_room_are_counted)
+{
+    static const char text[] = "service a { match = { r } discover { dns = true }\n"
+                               " endpoint e { address = e.test:7 }\n"
+                               " endpoint f { address = f.test:8 }\n"
+                               " endpoint g { address = ::1 } }\n";
+    struct place place = place_of("full");
+
+    name_driver = &driver;
+    known_count = ENDPOINTS_MAX - 2;
+    publish_text(&place, text);
+    name_driver = NULL;
+    ck_assert_uint_eq(look(&place).service.endpoint_count, ENDPOINTS_MAX);
+    ck_assert_uint_eq(said_count, 1);
+    ck_assert_str_eq(said[0], "discover of service a: 13 more than the 16 endpoints that a service "
+                              "can have; left out");
+}
+END_TEST
+
 START_TEST(publishing_the_same_again_changes_nothing)
 {
     static const char text[] = "service a { match = { r } endpoint e { address = localhost } }\n";
@@ -524,6 +543,7 @@ int main(void)
         name_that_does_not_resolve_is_said_and_published_without_address,
         name_that_no_longer_resolves_keeps_its_addresses,
         a_sentinel_that_no_longer_resolves_keeps_its_address,
+        endpoints_that_find_no_room_are_counted,
         publishing_the_same_again_changes_nothing,
         a_selector_needs_the_program,
         health_rules_of_each_endpoint_are_published,

@@ -1,0 +1,45 @@
+/*
+ * renew: what is published is published again when it is due. Only a child of ours, `redisteer
+ * publish`, can do that; somebody has to wait for it.
+ */
+#ifndef PRELOAD_RENEW_H
+#define PRELOAD_RENEW_H
+
+#include <stdbool.h>
+
+#include "state/place.h"
+#include "state/segment.h"
+
+/*
+ * For who attaches, one thread at a time: an endpoint or a Sentinel has had no address, or a
+ * service no endpoint, for 10 s. Reads the segment, nothing else.
+ */
+bool renew_lacks(const struct segment *segment);
+
+enum renew_end {
+    RENEW_DONE,    /* worth another look */
+    RENEW_LATER,   /* somebody is at it, or this call may not */
+    RENEW_IN_VAIN, /* not to be tried again for a while */
+};
+
+/*
+ * Has the file published by a child, or waits for whoever is at it, `wait_ms` at most. `missing`: a
+ * segment that is there by now will do. `may_spawn`: process_may_spawn() said yes. Changes errno.
+ */
+enum renew_end renew_publish(const struct place *place, const char *config, bool missing,
+                             bool may_spawn, unsigned wait_ms);
+
+/*
+ * For the prober, about once a second. Starts the publisher (background.h), or wakes it, when the
+ * file has changed, a password is refused, Sentinels name other servers or names are to be looked
+ * up. Waits for nothing: while the publisher is at it, a later call looks again.
+ */
+void renew_where_due(const struct segment *segment);
+
+/* The publisher: waits for the child. Never returns. */
+void renew_run(void);
+
+/* In a forked child: the publisher stayed behind. */
+void renew_forget(void);
+
+#endif
