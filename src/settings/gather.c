@@ -139,7 +139,7 @@ static void report_srv(const struct service *service, const struct lookup *looku
     say(line);
 }
 
-static void report_left_out(const struct service *service, uint32_t count,
+void gather_report_left_out(const struct service *service, uint32_t count,
                             void (*say)(const char *line))
 {
     char line[NAME_TEXT + 160];
