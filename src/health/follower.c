@@ -228,7 +228,8 @@ static void take_heard(struct follower *follower, unsigned index, enum sentinel_
     case SENTINEL_FAILED:
         stop_listening(watch, now_ns);
         /* Gone, perhaps; or it knows no SUBSCRIBE. Asking tells. */
-        if (watch->ask_due_ns != UINT64_MAX && watch->listening.cause == CHECK_CLOSED)
+        if (watch->ask_due_ns != UINT64_MAX &&
+            (watch->listening.cause == CHECK_CLOSED || watch->listening.cause == CHECK_RESET))
             watch->ask_due_ns = now_ns;
         break;
     case SENTINEL_NOTHING:

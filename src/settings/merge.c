@@ -64,7 +64,7 @@ static void name_of(const char *host, uint16_t port, char out[static NAME_TEXT])
 /* One more of `like`, or NULL: it is there already, or there is no room, which is counted. */
 static struct publish_endpoint *add(struct publish_service *service,
                                     const struct publish_endpoint *like,
-                                    const struct address *addresses, size_t count,
+                                    const struct address *addresses, size_t count, uint32_t room,
                                     uint32_t *left_out)
 {
     struct publish_endpoint *endpoint = &service->endpoints[service->endpoint_count];
@@ -72,7 +72,7 @@ static struct publish_endpoint *add(struct publish_service *service,
     for (size_t i = 0; i < count; i++)
         if (with_address(service->endpoints, service->endpoint_count, &addresses[i]))
             return NULL;
-    if (service->endpoint_count == ENDPOINTS_MAX) {
+    if (service->endpoint_count >= room) {
         ++*left_out;
         return NULL;
     }
@@ -113,8 +113,10 @@ uint32_t merge_begin(struct publish_service *out, const struct service *service,
         }
         memset(like.label.source, 0, sizeof(like.label.source));
         text_copy(like.label.source, sizeof(like.label.source), discovery_by_dns);
+        /* Each of the file that follows has its place. */
         for (size_t a = 0; a < lookups[i].count; a++)
-            add(out, &like, &lookups[i].addresses[a], 1, &left_out);
+            add(out, &like, &lookups[i].addresses[a], 1, ENDPOINTS_MAX - (count - i - 1),
+                &left_out);
     }
     return left_out;
 }
@@ -144,7 +146,7 @@ uint32_t merge_offers(struct publish_service *service, const struct lookup *srv)
 
         like.settings.weight_milli = offer->weight_milli;
         like.settings.tier = offer->tier;
-        endpoint = add(service, &like, offer->addresses, offer->count, &left_out);
+        endpoint = add(service, &like, offer->addresses, offer->count, ENDPOINTS_MAX, &left_out);
         if (!endpoint)
             continue;
         text_copy(endpoint->label.host, sizeof(endpoint->label.host), offer->host);
@@ -160,7 +162,8 @@ uint32_t merge_found(struct publish_service *service, const struct found *found)
     uint32_t left_out = 0;
 
     for (uint32_t i = 0; i < found->count; i++) {
-        struct publish_endpoint *endpoint = add(service, &like, &found->servers[i], 1, &left_out);
+        struct publish_endpoint *endpoint =
+            add(service, &like, &found->servers[i], 1, ENDPOINTS_MAX, &left_out);
 
         if (endpoint)
             text_copy(endpoint->label.host, sizeof(endpoint->label.host),

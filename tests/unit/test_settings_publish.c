@@ -277,6 +277,20 @@ START_TEST(a_sentinel_that_no_longer_resolves_keeps_its_address)
 }
 END_TEST
 
+static struct endpoint_label last_label(const struct place *place)
+{
+    struct endpoint_label label;
+    struct segment segment;
+    struct bank_view view;
+    const char *why = "";
+
+    ck_assert_msg(segment_attach(&segment, place, &why) == 0, "%s", why);
+    ck_assert(bank_open(&segment, &view));
+    ck_assert(bank_label(&view, view.endpoint_count - 1, &label));
+    segment_detach(&segment);
+    return label;
+}
+
 START_TEST(endpoints_that_find_no_room_are_counted)
 {
     static const char text[] = "service a { match = { r } discover { dns = true }\n"
@@ -290,6 +304,7 @@ START_TEST(endpoints_that_find_no_room_are_counted)
     publish_text(&place, text);
     name_driver = NULL;
     ck_assert_uint_eq(look(&place).service.endpoint_count, ENDPOINTS_MAX);
+    ck_assert_str_eq(last_label(&place).name, "g"); /* those of the file have their place */
     ck_assert_uint_eq(said_count, 1);
     ck_assert_str_eq(said[0], "discover of service a: 13 more than the 16 endpoints that a service "
                               "can have; left out");
