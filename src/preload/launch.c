@@ -41,7 +41,7 @@ static bool orphans_go_elsewhere(void)
            text_equal(namespace, FIRST_NAMESPACE);
 }
 
-static bool start(void)
+static bool start_monitor(void)
 {
     static struct place place; /* 3 KiB; of the prober alone */
     static char config[PATH_TEXT];
@@ -63,7 +63,7 @@ void launch_where_needed(const struct segment *segment, uint64_t now_ns)
         log_info("no monitor is started: its end would be this process's business");
         return;
     }
-    started = start();
+    started = start_monitor();
     log_info("monitor: %s", started ? "started" : "cannot be started");
     if (started)
         next_ns = now_ns + PAUSE_NS;
