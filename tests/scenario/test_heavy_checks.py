@@ -131,7 +131,7 @@ def test_it_becomes_unknown_when_the_program_stops_telling(config_of, script,  #
 def test_what_the_program_is_told(config_of, script, start_monitor, redisteer, pair,  # noqa: F811
                                   tmp_path):
     log = tmp_path / "told"
-    config = config_of(f'type = exec  command = {{ {script(f"(env; echo args $@; pwd; ls -l /proc/$$/fd; cat) >{log}.$REDISTEER_ENDPOINT")}, --fast, "a b" }}')
+    config = config_of(f'type = exec  command = {{ {script(f"(env; echo args $@; pwd; ls -l /proc/$$/fd; cat) >{log}.part.$REDISTEER_ENDPOINT; mv {log}.part.$REDISTEER_ENDPOINT {log}.$REDISTEER_ENDPOINT")}, --fast, "a b" }}')
     start_monitor(config)
     wait_health(redisteer, config, east="healthy", west="healthy")
     text = (tmp_path / "told.east").read_text()
