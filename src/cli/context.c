@@ -185,7 +185,7 @@ bool context_published(const struct context *context, const struct file_stamp *s
     same = overview_read(&segment, &overview) == 0;
     if (same) {
         const struct bank *front = &overview->front;
-        struct file_stamp published = {front->file_mtime_ns, front->file_size, front->file_inode};
+        struct file_stamp published = bank_file_stamp(front);
 
         same = text_equal(front->path, context->config) && file_stamp_equal(&published, stamp) &&
                overview_resolved(overview);

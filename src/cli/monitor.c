@@ -148,7 +148,7 @@ static bool is_overtaken(const struct watcher *monitor)
     if (!monitor->segment.live || !bank_open(&monitor->segment, &view))
         return false;
     bank_front(&view, &front);
-    in_force = (struct file_stamp){front.file_mtime_ns, front.file_size, front.file_inode};
+    in_force = bank_file_stamp(&front);
     return bank_valid(&view) && !file_stamp_equal(&in_force, ours) &&
            file_stamp_read(monitor->context.config, &now) == 0 && file_stamp_equal(&now, &in_force);
 }

@@ -13,11 +13,7 @@ enum { REFRESH_MS = 1000 };
 
 bool status_config_changed(const struct overview *overview)
 {
-    struct file_stamp now, published = {
-                               .mtime_ns = overview->front.file_mtime_ns,
-                               .size = overview->front.file_size,
-                               .inode = overview->front.file_inode,
-                           };
+    struct file_stamp now, published = bank_file_stamp(&overview->front);
 
     return file_stamp_read(overview->front.path, &now) != 0 || !file_stamp_equal(&now, &published);
 }

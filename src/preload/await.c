@@ -21,17 +21,22 @@ static bool is_agreed(const struct service_view *service, uint64_t since_ms)
     return agreed_ms == 0 || agreed_ms >= since_ms;
 }
 
+/* Or nobody is to check it. */
+static bool is_checked(const struct service_view *service, unsigned index, uint64_t now_ns)
+{
+    return service->endpoints[index].health_lasts_ns == 0 ||
+           service_health(service, index, now_ns) != HEALTH_UNKNOWN;
+}
+
 /* That an endpoint may be used, be it another than the active one; or of all that none may. */
 static bool is_known(const struct service_view *service, uint64_t now_ns)
 {
     bool all = true;
 
     for (unsigned i = 0; i < service->count; i++) {
-        enum health health = service_health(service, i, now_ns);
-
-        if (health == HEALTH_HEALTHY)
+        if (service_health(service, i, now_ns) == HEALTH_HEALTHY)
             return true;
-        all = all && (health != HEALTH_UNKNOWN || service->endpoints[i].health_lasts_ns == 0);
+        all = all && is_checked(service, i, now_ns);
     }
     return all;
 }
@@ -43,8 +48,7 @@ static bool is_watched(const struct service_view *service, uint64_t now_ns)
 
     for (unsigned i = 0; i < service->count; i++)
         if (service->endpoints[i].slot == slot)
-            return service_health(service, i, now_ns) != HEALTH_UNKNOWN ||
-                   service->endpoints[i].health_lasts_ns == 0;
+            return is_checked(service, i, now_ns);
     return false;
 }
 

@@ -78,7 +78,8 @@ bool pick_may_wait(struct journey *journey);
 
 /*
  * The endpoint's addresses that this socket can reach, native IPv6 first on an IPv6 socket, because
- * after one v4-mapped attempt Linux lets no native one succeed. Returns how many.
+ * after one v4-mapped attempt Linux lets no native one succeed. Returns how many. `out` is aligned
+ * to 8 (SHARED64).
  */
 unsigned pick_addresses(struct journey *journey, unsigned index,
                         struct address out[static ADDRESSES_MAX]);

@@ -2,29 +2,12 @@
 
 #include <sys/mman.h>
 
-#include "base/text.h"
 #include "state/bank.h"
 
 struct moved_slot {
     uint32_t segment, endpoint_slot, generation; /* as tracked */
     uint32_t service_slot_now, endpoint_slot_now, generation_now;
 };
-
-static bool find_service(const struct bank_view *view, const char *name,
-                         struct service_settings *out)
-{
-    for (uint32_t i = 0; i < view->service_count; i++)
-        if (bank_service(view, i, out) && text_equal(out->name, name))
-            return true;
-    return false;
-}
-
-/* An endpoint whose name did not resolve has no address, and so no port to compare. */
-static bool same_port(const struct endpoint_settings *a, const struct endpoint_settings *b)
-{
-    return a->address_count == 0 || b->address_count == 0 ||
-           a->addresses[0].port == b->addresses[0].port;
-}
 
 /* In its service, endpoint `index` of another bank. */
 static bool find_endpoint(const struct bank_view *view, const struct service_settings *service,
@@ -37,8 +20,9 @@ static bool find_endpoint(const struct bank_view *view, const struct service_set
         return false;
     for (uint32_t i = 0; i < service->endpoint_count; i++)
         if (bank_label(view, service->first_endpoint + i, &label) &&
-            text_equal(label.name, wanted.name) && text_equal(label.host, wanted.host))
-            return bank_endpoint(view, service->first_endpoint + i, out) && same_port(before, out);
+            bank_endpoint(view, service->first_endpoint + i, out) &&
+            bank_same_endpoint(before, &wanted, out, &label))
+            return true;
     return false;
 }
 
@@ -48,7 +32,7 @@ static void add_service(struct moved *moved, unsigned number, const struct bank_
     struct service_settings service;
     struct endpoint_settings was, is;
 
-    if (!find_service(to, before->name, &service))
+    if (!bank_service_named(to, before->name, &service))
         return;
     for (uint32_t i = 0; i < before->endpoint_count; i++)
         if (bank_endpoint(from, before->first_endpoint + i, &was) &&

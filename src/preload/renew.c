@@ -32,7 +32,7 @@ enum {
 static atomic_bool renewing;
 static atomic_u32 errands;
 
-enum renew_end renew_publish(const struct place *place, const char *config, bool missing,
+enum spawn_end renew_publish(const struct place *place, const char *config, bool missing,
                              bool may_spawn, unsigned wait_ms)
 {
     struct file_stamp stamp;
@@ -40,26 +40,18 @@ enum renew_end renew_publish(const struct place *place, const char *config, bool
 
     if (error) {
         log_info("off: cannot see %s (errno %d)", config, -error);
-        return RENEW_IN_VAIN;
+        return SPAWN_IN_VAIN;
     }
     if (publish_failed_before(place, &stamp)) {
         log_warn("off: %s could not be published before; see `redisteer check`", config);
-        return RENEW_IN_VAIN;
+        return SPAWN_IN_VAIN;
     }
     if (!may_spawn) {
         log_info("not published: this call may not start a child (signal handler, vfork child or "
                  "seccomp filter)");
-        return RENEW_LATER;
+        return SPAWN_LATER;
     }
-    switch (spawn_publisher(place, config, missing, wait_ms)) {
-    case SPAWN_DONE:
-        return RENEW_DONE;
-    case SPAWN_LATER:
-        return RENEW_LATER;
-    case SPAWN_IN_VAIN:
-        break;
-    }
-    return RENEW_IN_VAIN;
+    return spawn_publisher(place, config, missing, wait_ms);
 }
 
 /* ---- what is published may lack something ---- */
@@ -67,32 +59,32 @@ enum renew_end renew_publish(const struct place *place, const char *config, bool
 static bool sentinels_lack_addresses(const struct bank_view *view)
 {
     static struct discover_settings discover; /* large: not on a stranger's stack */
-    bool lack = false;
 
-    for (uint32_t i = 0; !lack && bank_discover(view, i, &discover); i++)
+    for (uint32_t i = 0; bank_discover(view, i, &discover); i++)
         for (uint32_t j = 0; j < discover.count && j < SENTINELS_MAX; j++)
-            lack = lack || discover.sentinels[j].port == 0;
-    return lack;
+            if (discover.sentinels[j].port == 0)
+                return true;
+    return false;
 }
 
 static bool endpoints_lack_addresses(const struct bank_view *view)
 {
     static struct endpoint_settings endpoint; /* see above */
-    bool lack = false;
 
-    for (uint32_t i = 0; !lack && bank_endpoint(view, i, &endpoint); i++)
-        lack = endpoint.address_count == 0;
-    return lack;
+    for (uint32_t i = 0; bank_endpoint(view, i, &endpoint); i++)
+        if (endpoint.address_count == 0)
+            return true;
+    return false;
 }
 
 static bool services_lack_servers(const struct bank_view *view)
 {
     static struct service_settings service; /* see above */
-    bool lack = false;
 
-    for (uint32_t i = 0; !lack && bank_service(view, i, &service); i++)
-        lack = service.endpoint_count == 0;
-    return lack;
+    for (uint32_t i = 0; bank_service(view, i, &service); i++)
+        if (service.endpoint_count == 0)
+            return true;
+    return false;
 }
 
 bool renew_lacks(const struct segment *segment)
@@ -122,7 +114,7 @@ static bool file_has_changed(const struct segment *segment, const char *config)
     if (!bank_open(segment, &view))
         return false;
     bank_front(&view, &front);
-    published = (struct file_stamp){front.file_mtime_ns, front.file_size, front.file_inode};
+    published = bank_file_stamp(&front);
     return bank_valid(&view) && file_stamp_read(config, &stamp) == 0 &&
            !file_stamp_equal(&stamp, &published);
 }

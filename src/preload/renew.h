@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 
+#include "preload/spawn.h"
 #include "state/place.h"
 #include "state/segment.h"
 
@@ -16,17 +17,12 @@
  */
 bool renew_lacks(const struct segment *segment);
 
-enum renew_end {
-    RENEW_DONE,    /* worth another look */
-    RENEW_LATER,   /* somebody is at it, or this call may not */
-    RENEW_IN_VAIN, /* not to be tried again for a while */
-};
-
 /*
  * Has the file published by a child, or waits for whoever is at it, `wait_ms` at most. `missing`: a
- * segment that is there by now will do. `may_spawn`: process_may_spawn() said yes. Changes errno.
+ * segment that is there by now will do. SPAWN_LATER also where this call may not. `may_spawn`:
+ * process_may_spawn() said yes. Changes errno.
  */
-enum renew_end renew_publish(const struct place *place, const char *config, bool missing,
+enum spawn_end renew_publish(const struct place *place, const char *config, bool missing,
                              bool may_spawn, unsigned wait_ms);
 
 /*

@@ -123,11 +123,11 @@ static enum attempt_end attach(bool may_spawn)
     if (error) {
         log_info("%s: %s (errno %d)", place.segment, why, -error);
         switch (renew_publish(&place, config, error == -ENOENT, may_spawn, WAIT_MS)) {
-        case RENEW_DONE:
+        case SPAWN_DONE:
             break;
-        case RENEW_LATER:
+        case SPAWN_LATER:
             return NOT_YET;
-        case RENEW_IN_VAIN:
+        case SPAWN_IN_VAIN:
             return FAILED_HERE;
         }
         error = segment_attach(segment, &place, &why);

@@ -23,8 +23,7 @@ struct slot {
     SHARED64 atomic_u64 cookie; /* 0: forgotten */
     SHARED64 atomic_u64 started_ns;
     SHARED64 atomic_u64 where; /* {service slot:16, endpoint slot:16, descriptor:32} */
-    SHARED64 atomic_u64
-        state; /* {generation:16, attempt:24, segment:8, flags:8, enum slot_state:8} */
+    SHARED64 atomic_u64 state; /* {generation:16, attempt:24, segment:8, flags:8, slot_state:8} */
 };
 
 static struct slot slots[TRACKED_MAX];

@@ -24,16 +24,6 @@ static void report_sentinel(const struct service *service, const struct lookup *
 
 /* ---- what was published last ---- */
 
-/* The service's place in one copy of the settings in force, and how it discovers. */
-static bool published(const struct bank_view *view, const char *name,
-                      struct service_settings *service, struct discover_settings *discover)
-{
-    for (uint32_t i = 0; bank_service(view, i, service); i++)
-        if (text_equal(service->name, name))
-            return service->discover != 0 && bank_discover(view, service->discover - 1, discover);
-    return false;
-}
-
 /* The address that a Sentinel had whose name does not resolve now. */
 static void gather_sentinels(const struct discover_settings *before, const struct discover *wanted,
                              struct discover_settings *now)
@@ -94,8 +84,10 @@ static void gather_kept(const struct bank_view *view, const struct service *serv
     struct service_settings before;
 
     memset(kept, 0, sizeof(*kept));
-    srv->count = srv->error ? 0 : srv->count;
-    if (!published(view, service->name, &before, &kept->discover))
+    if (srv->error)
+        srv->count = 0;
+    if (!bank_service_named(view, service->name, &before) || before.discover == 0 ||
+        !bank_discover(view, before.discover - 1, &kept->discover))
         return;
     if (kept->discover.identity == identity)
         gather_found(view, &before, &kept->found);
@@ -125,7 +117,8 @@ static void keep(const struct segment *segment, const struct service *service,
             *found = kept.found;
         return;
     }
-    srv->count = srv->error ? 0 : srv->count;
+    if (srv->error)
+        srv->count = 0;
 }
 
 static void report_srv(const struct service *service, const struct lookup *lookup,

@@ -158,6 +158,15 @@ bool bank_service(const struct bank_view *view, uint32_t index, struct service_s
            out->failover.existing <= EXISTING_CLOSE;
 }
 
+bool bank_service_named(const struct bank_view *view, const char *name,
+                        struct service_settings *out)
+{
+    for (uint32_t i = 0; bank_service(view, i, out); i++)
+        if (text_equal(out->name, name))
+            return true;
+    return false;
+}
+
 bool bank_endpoint(const struct bank_view *view, uint32_t index, struct endpoint_settings *out)
 {
     if (index >= view->endpoint_count)
@@ -182,6 +191,20 @@ uint32_t bank_addresses(const struct bank_view *view, uint32_t index,
     found = at_most(load32(count), ADDRESSES_MAX);
     shared_read(out, element + offsetof(struct endpoint_settings, addresses), found * sizeof(*out));
     return found;
+}
+
+/* An endpoint whose name did not resolve has no address, and so no port to compare. */
+static bool same_port(const struct endpoint_settings *a, const struct endpoint_settings *b)
+{
+    return a->address_count == 0 || b->address_count == 0 ||
+           a->addresses[0].port == b->addresses[0].port;
+}
+
+bool bank_same_endpoint(const struct endpoint_settings *a, const struct endpoint_label *a_label,
+                        const struct endpoint_settings *b, const struct endpoint_label *b_label)
+{
+    return text_equal(a_label->name, b_label->name) && text_equal(a_label->host, b_label->host) &&
+           same_port(a, b);
 }
 
 bool bank_brief(const struct bank_view *view, uint32_t index, struct endpoint_brief *out)
@@ -343,6 +366,15 @@ void bank_front(const struct bank_view *view, struct bank *out)
         END_TEXT(out->only[i]);
         END_TEXT(out->skip[i]);
     }
+}
+
+struct file_stamp bank_file_stamp(const struct bank *front)
+{
+    return (struct file_stamp){
+        .mtime_ns = front->file_mtime_ns,
+        .size = front->file_size,
+        .inode = front->file_inode,
+    };
 }
 
 static uint32_t table_word(const struct bank_view *view, uint32_t at, uint64_t bucket)

@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "state/place.h"
 #include "state/segment.h"
 
 struct bank_view {
@@ -40,12 +41,18 @@ bool bank_open(const struct segment *segment, struct bank_view *view);
 bool bank_valid(const struct bank_view *view);
 
 bool bank_service(const struct bank_view *view, uint32_t index, struct service_settings *out);
+/* The service of that name. False: there is none. */
+bool bank_service_named(const struct bank_view *view, const char *name,
+                        struct service_settings *out);
 bool bank_endpoint(const struct bank_view *view, uint32_t index, struct endpoint_settings *out);
 /* Copies the endpoint's addresses alone; how many. `out` is aligned to 8 (SHARED64). */
 uint32_t bank_addresses(const struct bank_view *view, uint32_t index,
                         struct address out[static ADDRESSES_MAX]);
 bool bank_brief(const struct bank_view *view, uint32_t index, struct endpoint_brief *out);
 bool bank_label(const struct bank_view *view, uint32_t index, struct endpoint_label *out);
+/* Of one service, in two publications: the same endpoint, by its name, host and port. */
+bool bank_same_endpoint(const struct endpoint_settings *a, const struct endpoint_label *a_label,
+                        const struct endpoint_settings *b, const struct endpoint_label *b_label);
 /* A check block, and how a check speaks TLS; `index` as settings have it, less the 1 of `tls`. */
 bool bank_check(const struct bank_view *view, uint32_t index, struct check_settings *out);
 bool bank_tls(const struct bank_view *view, uint32_t index, struct tls_settings *out);
@@ -68,6 +75,8 @@ uint64_t bank_refresh_ns(const struct bank_view *view);
 
 /* Everything but the arrays: file stamp, path, instance, zone, programs. */
 void bank_front(const struct bank_view *view, struct bank *out);
+/* The configuration file as it was when that was read. */
+struct file_stamp bank_file_stamp(const struct bank *front);
 
 /*
  * connect()'s first question, in front of bank_open(): is the IP with this address_hash_ip()

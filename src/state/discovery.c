@@ -185,15 +185,10 @@ struct discovery_live *discovery_of(const struct segment *segment, const char *s
     struct service_live *live;
     struct bank_view view;
 
-    if (!bank_open(segment, &view))
+    if (!bank_open(segment, &view) || !bank_service_named(&view, service, &found))
         return NULL;
-    for (uint32_t i = 0; bank_service(&view, i, &found); i++) {
-        if (!text_equal(found.name, service))
-            continue;
-        live = segment_service(segment, found.slot);
-        return live && bank_valid(&view) ? &live->discovery : NULL;
-    }
-    return NULL;
+    live = segment_service(segment, found.slot);
+    return live && bank_valid(&view) ? &live->discovery : NULL;
 }
 
 bool discovery_differs(const struct segment *segment)

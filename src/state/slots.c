@@ -86,13 +86,6 @@ static const struct endpoint_settings *old_namesake(const struct old_settings *o
     return NULL;
 }
 
-/* An endpoint whose name did not resolve has no address, and so no port to compare. */
-static bool same_port(const struct endpoint_settings *a, const struct endpoint_settings *b)
-{
-    return a->address_count == 0 || b->address_count == 0 ||
-           a->addresses[0].port == b->addresses[0].port;
-}
-
 const struct endpoint_settings *old_endpoint(const struct old_settings *old,
                                              const struct publish_service *service,
                                              const struct publish_endpoint *endpoint)
@@ -100,8 +93,7 @@ const struct endpoint_settings *old_endpoint(const struct old_settings *old,
     const struct endpoint_label *label;
     const struct endpoint_settings *before = old_namesake(old, service, endpoint, &label);
 
-    if (!before || !text_equal(label->host, endpoint->label.host) ||
-        !same_port(before, &endpoint->settings))
+    if (!before || !bank_same_endpoint(before, label, &endpoint->settings, &endpoint->label))
         return NULL;
     return before;
 }

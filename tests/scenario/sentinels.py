@@ -1,5 +1,6 @@
 """Sentinel groups: real servers with real Sentinels, and a writer that knows one name alone."""
 
+import socket
 import threading
 import time
 
@@ -186,3 +187,60 @@ def start_quietly(server):
         server.start()
     finally:
         server.command = command
+
+
+class Liar(threading.Thread):
+    """Speaks Sentinel's protocol and names one server as the master, and nobody else."""
+
+    def __init__(self, server, host="127.0.0.1", port=0):
+        super().__init__(daemon=True)
+        self.named = server
+        self.listener = socket.create_server((host, port))
+        self.port = self.listener.getsockname()[1]
+        self.subscribers = []
+        self.asked = 0
+        self.start()
+
+    def run(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
+
+    def serve(self, connection):
+        try:
+            self.answer(connection)
+        except OSError:  # whoever asked has heard enough
+            pass
+        if connection in self.subscribers:
+            self.subscribers.remove(connection)
+
+    def answer(self, connection):
+        port = str(self.named.port)
+        with connection, connection.makefile("rb") as stream:
+            while True:
+                words = lab.read_reply(stream)
+                if words[0].upper() == "SUBSCRIBE":
+                    self.subscribers.append(connection)
+                    connection.sendall(array("subscribe", words[1], count=3) + b":1\r\n")
+                    continue
+                self.asked += 1
+                if "slaves" in words[1].lower():
+                    connection.sendall(b"*0\r\n")
+                else:
+                    connection.sendall(array(self.named.host, port, count=2))
+
+    def announce(self, old):
+        for connection in list(self.subscribers):
+            line = f"{MASTER} 127.0.0.1 {old.port} 127.0.0.1 {self.named.port}"
+            connection.sendall(array("message", "+switch-master", line))
+
+    def close(self):
+        self.listener.close()
+
+
+def array(*words, count=None):
+    """Of `count` elements, some of which may still be to come."""
+    return b"*%d\r\n" % (count or len(words)) + b"".join(b"$%d\r\n%s\r\n" % (len(word), word.encode()) for word in words)

@@ -11,10 +11,9 @@ import pytest
 
 import lab
 from name_server import NameServer
-from sentinels import MASTER
+from sentinels import MASTER, Liar
 from test_attend import FIRST_NAMESPACE, monitors, wait_leader
 from test_monitor import moment, start_monitor, wait_event, wait_published  # noqa: F401
-from test_sentinel import Liar
 
 pytestmark = pytest.mark.skipif(not (lab.BUILT_CLIENTS / "ask_dns").exists(), reason="built without c-ares")
 
@@ -478,44 +477,41 @@ def sentinel_name(redisteer, config):
                  if (source["type"], source["address"]) == ("dns", "sentinel.test")), None)
 
 
-def test_a_sentinel_whose_name_moves_is_followed(names, servers, sentinels, sentinels_of, config_of, start,
-                                                 redisteer):
-    east, west, _ = servers
-    names.addresses["sentinel.test"] = ["127.0.0.2"]
-    names.start()
-    config = config_of(None, sentinels_of("1s"))
-    start(config)
-    lab.wait_for(lambda: master(redisteer, config) == east.address, "the Sentinel to be heard")
+@pytest.fixture
+def heard(names, servers, sentinels_of, config_of, start, redisteer):
+    """heard(refresh) -> the configuration file; east's Sentinel at sentinel.test has been heard."""
+    def begin(refresh):
+        names.addresses["sentinel.test"] = ["127.0.0.2"]
+        names.start()
+        config = config_of(None, sentinels_of(refresh))
+        start(config)
+        lab.wait_for(lambda: master(redisteer, config) == servers[0].address, "the Sentinel to be heard")
+        return config
+    return begin
+
+
+def test_a_sentinel_whose_name_moves_is_followed(names, servers, heard, redisteer):
+    _, west, _ = servers
+    config = heard("1s")
     shown = lab.wait_for(lambda: sentinel_name(redisteer, config), "its name to be asked for")
     assert shown["well"] and shown["last_error"] is None
     names.change("sentinel.test", "127.0.0.3")
     lab.wait_for(lambda: master(redisteer, config) == west.address, "the name to be followed")
 
 
-def test_a_sentinel_that_fails_has_its_name_asked_for(names, servers, sentinels, sentinels_of, config_of,
-                                                      start, redisteer):
+def test_a_sentinel_that_fails_has_its_name_asked_for(names, servers, sentinels, heard, redisteer):
     """No endpoint has failed, and refresh is far away."""
-    east, west, _ = servers
-    names.addresses["sentinel.test"] = ["127.0.0.2"]
+    _, west, _ = servers
     names.ttl = 3600
-    names.start()
-    config = config_of(None, sentinels_of("1h"))
-    start(config)
-    lab.wait_for(lambda: master(redisteer, config) == east.address, "the Sentinel to be heard")
+    config = heard("1h")
     lab.wait_for(lambda: sentinel_name(redisteer, config), "its name to be asked for")
     names.change("sentinel.test", "127.0.0.3")
     sentinels[0].close()
     lab.wait_for(lambda: master(redisteer, config) == west.address, "the name to be followed")
 
 
-def test_a_sentinel_whose_name_is_gone_stays_where_it_was(names, servers, sentinels, sentinels_of, config_of,
-                                                          start, redisteer):
-    east, _, _ = servers
-    names.addresses["sentinel.test"] = ["127.0.0.2"]
-    names.start()
-    config = config_of(None, sentinels_of("1s"))
-    start(config)
-    lab.wait_for(lambda: master(redisteer, config) == east.address, "the Sentinel to be heard")
+def test_a_sentinel_whose_name_is_gone_stays_where_it_was(names, sentinels, heard, redisteer):
+    config = heard("1s")
     names.kill()
     wait_event(redisteer, config, "discovery", "it to be noticed", reason=REASONS["dead"])
     result = redisteer("reload", config=config, env=names.environment)

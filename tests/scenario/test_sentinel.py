@@ -6,14 +6,13 @@ REDISTEER_SENTINEL_RUNS says how often the faults are repeated (default 1).
 """
 
 import os
-import socket
 import threading
 import time
 
 import pytest
 
 import lab
-from sentinels import (MASTER, Group, Sentinel, Writer, await_active, await_demotion, await_promotion,
+from sentinels import (MASTER, Group, Liar, Sentinel, Writer, await_active, await_demotion, await_promotion,
                        endpoint_name, role, service, settle, start_quietly, writes_of)
 
 RUNS = int(os.environ.get("REDISTEER_SENTINEL_RUNS", "1"))
@@ -73,7 +72,8 @@ print(client.incr("counter"))
 """
 
 
-def test_programs_of_a_moment_find_the_master_that_nobody_watched(group, preload, write_config):
+def test_programs_of_a_moment_find_the_master_that_nobody_watched(group, preload, write_config,
+                                                                  redisteer):
     """Nobody checked while the master changed: what was known of it is old."""
     config = write_config(service(group.sentinels))
     assert preload.run([lab.PYTHON, "-c", ONCE], config).returncode == 0
@@ -84,7 +84,9 @@ def test_programs_of_a_moment_find_the_master_that_nobody_watched(group, preload
     start_quietly(old)
     lab.wait_for(lambda: role(old) == "slave", "the old master to be a replica",
                  timeout=2 * lab.PATIENCE, pause=0.1)
-    time.sleep(5)  # longer than a verdict lasts
+    lab.wait_for(lambda: {endpoint["health"] for endpoint in
+                          lab.status(redisteer, config, "cache")["endpoints"]} == {"unknown"},
+                 "the verdicts to be old", pause=0.1)
     for number in range(2, 12):
         result = preload.run([lab.PYTHON, "-c", ONCE], config)
         assert result.stderr == ""
@@ -105,7 +107,7 @@ def test_nobody_waits_for_checks_that_nobody_makes(start_redis, preload, write_c
     east = start_redis("east")
     config = write_config("monitor = external\n" + lab.service(
         "cache", ["redis.test"], {"east": east.address}, "health { role = master }"))
-    assert connect_ms(preload, config) >= 0  # which publishes
+    connect_ms(preload, config)  # which publishes
     quickest = min(connect_ms(preload, config) for _ in range(5))
     lab.figure(f"connected in {quickest} ms")
     assert quickest < 200  # two thirds of the longest wait
@@ -158,63 +160,6 @@ def test_silence_of_all_sentinels_changes_nothing(group, preload, write_config, 
     troubles = [event for event in lab.events(redisteer, config, "discovery")
                 if event["reason"] == "connection refused"]
     assert len(troubles) == 3
-
-
-class Liar(threading.Thread):
-    """Speaks Sentinel's protocol and names one server as the master, and nobody else."""
-
-    def __init__(self, server, host="127.0.0.1", port=0):
-        super().__init__(daemon=True)
-        self.named = server
-        self.listener = socket.create_server((host, port))
-        self.port = self.listener.getsockname()[1]
-        self.subscribers = []
-        self.asked = 0
-        self.start()
-
-    def run(self):
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
-
-    def serve(self, connection):
-        try:
-            self.answer(connection)
-        except OSError:  # whoever asked has heard enough
-            pass
-        if connection in self.subscribers:
-            self.subscribers.remove(connection)
-
-    def answer(self, connection):
-        port = str(self.named.port)
-        with connection, connection.makefile("rb") as stream:
-            while True:
-                words = lab.read_reply(stream)
-                if words[0].upper() == "SUBSCRIBE":
-                    self.subscribers.append(connection)
-                    connection.sendall(array("subscribe", words[1], count=3) + b":1\r\n")
-                    continue
-                self.asked += 1
-                if "slaves" in words[1].lower():
-                    connection.sendall(b"*0\r\n")
-                else:
-                    connection.sendall(array(self.named.host, port, count=2))
-
-    def announce(self, old):
-        for connection in list(self.subscribers):
-            line = f"{MASTER} 127.0.0.1 {old.port} 127.0.0.1 {self.named.port}"
-            connection.sendall(array("message", "+switch-master", line))
-
-    def close(self):
-        self.listener.close()
-
-
-def array(*words, count=None):
-    """Of `count` elements, some of which may still be to come."""
-    return b"*%d\r\n" % (count or len(words)) + b"".join(b"$%d\r\n%s\r\n" % (len(word), word.encode()) for word in words)
 
 
 def test_a_minority_that_lies_changes_nothing(group, start_redis, preload, write_config,

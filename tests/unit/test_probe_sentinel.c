@@ -79,9 +79,11 @@ static char *repeat(char letter, size_t count)
 {
     static char texts[8][2048]; /* in turns: several are in use at once */
     static unsigned turn;
-    char *text = memset(texts[turn++ % 8], 0, sizeof(texts[0]));
+    char *text = texts[turn++ % COUNT_OF(texts)];
 
+    ck_assert_uint_lt(count, sizeof(texts[0]));
     memset(text, letter, count);
+    text[count] = '\0';
     return text;
 }
 

@@ -92,16 +92,23 @@ struct seen {
     struct match_settings match;
 };
 
+static void open_published(const struct place *place, struct segment *segment,
+                           struct bank_view *view)
+{
+    const char *why = "";
+
+    ck_assert_msg(segment_attach(segment, place, &why) == 0, "%s", why);
+    ck_assert(bank_open(segment, view));
+}
+
 /* The first service with its first endpoint and match. */
 static struct seen look(const struct place *place)
 {
     struct segment segment;
     struct bank_view view;
     struct seen seen;
-    const char *why = "";
 
-    ck_assert_msg(segment_attach(&segment, place, &why) == 0, "%s", why);
-    ck_assert(bank_open(&segment, &view));
+    open_published(place, &segment, &view);
     bank_front(&view, &seen.front);
     ck_assert(bank_service(&view, 0, &seen.service));
     ck_assert(bank_endpoint(&view, 0, &seen.endpoint));
@@ -245,10 +252,8 @@ static struct discover_settings look_at_discovery(const struct place *place)
     struct discover_settings discover;
     struct segment segment;
     struct bank_view view;
-    const char *why = "";
 
-    ck_assert_msg(segment_attach(&segment, place, &why) == 0, "%s", why);
-    ck_assert(bank_open(&segment, &view));
+    open_published(place, &segment, &view);
     ck_assert(bank_discover(&view, 0, &discover));
     segment_detach(&segment);
     return discover;
@@ -282,10 +287,8 @@ static struct endpoint_label last_label(const struct place *place)
     struct endpoint_label label;
     struct segment segment;
     struct bank_view view;
-    const char *why = "";
 
-    ck_assert_msg(segment_attach(&segment, place, &why) == 0, "%s", why);
-    ck_assert(bank_open(&segment, &view));
+    open_published(place, &segment, &view);
     ck_assert(bank_label(&view, view.endpoint_count - 1, &label));
     segment_detach(&segment);
     return label;
@@ -327,12 +330,10 @@ static bool needs_program(const char *instance, const char *text)
     struct place place = place_of(instance);
     struct segment segment = {0};
     struct bank_view view;
-    const char *why = "";
     bool needs;
 
     publish_text(&place, text);
-    ck_assert_msg(segment_attach(&segment, &place, &why) == 0, "%s", why);
-    ck_assert(bank_open(&segment, &view));
+    open_published(&place, &segment, &view);
     needs = bank_needs_program(&view);
     segment_detach(&segment);
     return needs;
@@ -425,11 +426,9 @@ static void assert_ports(const struct place *place, const uint16_t *ports)
     struct bank_view view;
     struct endpoint_settings endpoint;
     struct endpoint_label label;
-    const char *why = "";
     uint32_t count = 0;
 
-    ck_assert_msg(segment_attach(&segment, place, &why) == 0, "%s", why);
-    ck_assert(bank_open(&segment, &view));
+    open_published(place, &segment, &view);
     for (; bank_endpoint(&view, count, &endpoint); count++) {
         ck_assert(bank_label(&view, count, &label));
         ck_assert_str_eq(label.source, "sentinel");
@@ -497,38 +496,19 @@ START_TEST(what_is_half_written_takes_no_server_away)
 }
 END_TEST
 
-static bool name_server_answers;
-
-static bool ask_name(struct lookup *lookup, uint64_t patience_ns)
-{
-    (void)patience_ns;
-    lookup->error = name_server_answers ? 0 : EAI_AGAIN;
-    lookup->count = name_server_answers;
-    ck_assert_int_eq(address_parse_ip("127.0.0.9", &lookup->addresses[0]), 0);
-    lookup->addresses[0].port = lookup->port;
-    return true;
-}
-
-static bool know_no_name(struct lookup *lookup)
-{
-    (void)lookup;
-    return false;
-}
-
 START_TEST(a_sentinel_whose_name_no_longer_resolves_takes_nothing_away)
 {
-    static const struct name_driver names = {.ask = ask_name, .known = know_no_name};
     static const char text[] = "service a { match = { r } discover { master_name = m quorum = 1\n"
                                " sentinels = { 's.example:26379' } } }\n";
     static const uint16_t ports[] = {7001, 7002, 0}, none[] = {0};
     struct place place = place_of("unnamed");
 
-    name_driver = &names;
-    name_server_answers = true;
+    name_driver = &driver;
+    known_count = 1;
     will_answer(ports);
     publish_text(&place, text);
     ck_assert_uint_eq(asked_ports[0], 26379);
-    name_server_answers = false;
+    known_count = 0;
     will_answer(none);
     ck_assert_int_eq(publish_text(&place, text), PUBLISHED_NOTHING);
     assert_ports(&place, ports);

@@ -87,9 +87,10 @@ static void *write_all(void *first)
 START_TEST(of_two_who_write_at_once_one_is_read_or_none)
 {
     pthread_t writers[2];
-    struct found found;
+    struct found found = found_number(0);
     unsigned whole = 0;
 
+    discovery_write(&live, THIS, &found); /* however late the writers begin, there is something */
     for (size_t i = 0; i < 2; i++)
         ck_assert_int_eq(pthread_create(&writers[i], NULL, write_all, i ? &live : NULL), 0);
     for (unsigned i = 0; i < ROUNDS; i++) {

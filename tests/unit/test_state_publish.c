@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "state/bank.h"
 #include "state/create.h"
@@ -418,9 +419,9 @@ static bool lock_is_free(const struct world *world)
     return is_free;
 }
 
-/* A child that takes the lock, as publishers do, when `begin_s` have passed, and holds it for 3 s.
+/* A child in the place of two publishers, one at once behind the other: each has the lock for 3 s.
  */
-static pid_t hold_lock(const struct world *world, unsigned begin_s)
+static pid_t hold_lock_twice(const struct world *world)
 {
     pid_t child = fork();
     int fd;
@@ -429,26 +430,27 @@ static pid_t hold_lock(const struct world *world, unsigned begin_s)
     if (child > 0)
         return child;
     fd = open(world->place.lock, O_RDWR | O_CREAT, 0600);
-    sleep(begin_s);
     flock(fd, LOCK_EX);
-    futimens(fd, NULL);
-    sleep(3);
+    for (int i = 0; i < 2; i++) {
+        futimens(fd, NULL);
+        sleep(3);
+    }
     _exit(0);
 }
 
 START_TEST(who_waits_behind_several_publishers_does_not_give_up)
 {
     struct world *world = world_new();
-    pid_t first, second;
+    uint64_t begun_ns = clock_boot_ns();
+    pid_t child;
 
     world_add_service(world, "cache", 1);
-    first = hold_lock(world, 0);
+    child = hold_lock_twice(world);
     while (access(world->place.lock, F_OK) != 0 || lock_is_free(world))
         usleep(1000);
-    second = hold_lock(world, 1); /* and gets it before whoever asks again and again */
     ck_assert_int_eq(world_publish(world), PUBLISHED_NEW);
-    ck_assert_int_eq(waitpid(first, NULL, 0), first);
-    ck_assert_int_eq(waitpid(second, NULL, WNOHANG), second); /* we came after both */
+    ck_assert_uint_gt(clock_boot_ns() - begun_ns, 5 * NS_PER_S); /* we came after both */
+    ck_assert_int_eq(waitpid(child, NULL, 0), child);
 }
 END_TEST
 
