@@ -11,9 +11,6 @@
 #include "cli/names.h"
 #include "health/follow.h"
 
-/* All of them at once; enough for a quorum ends it. A program may be waiting for us. */
-#define SENTINEL_PATIENCE_NS (350 * NS_PER_MS)
-
 /* An empty variable means what an unset one does. */
 static const char *environment(const char *name)
 {
@@ -145,17 +142,12 @@ static void say_line(const char *line)
     say("%s", line);
 }
 
-static void ask_sentinels(struct discovery_question *questions, size_t count)
-{
-    follow_once(questions, count, SENTINEL_PATIENCE_NS);
-}
-
 int context_publish(const struct context *context, const struct settings *settings,
                     uint64_t patience_ns, enum publish_result *result)
 {
     const struct publish_ways ways = {
         .patience_ns = patience_ns,
-        .ask = ask_sentinels,
+        .ask = follow_once,
         .say = say_line,
     };
 

@@ -30,6 +30,8 @@
  */
 #define PATIENCE_NS (5 * NS_PER_S)
 
+#define PAUSE_MAX_NS (30 * NS_PER_S) /* between two publications that fail */
+
 enum {
     TURN_MS = 100,
     READY_TURNS = 100,
@@ -42,6 +44,8 @@ struct watcher {
     struct context context;
     struct settings *settings; /* the last good ones */
     bool due;                  /* to be published again, for what the world says has changed */
+    uint64_t again_ns;         /* not before, as the last time failed */
+    uint64_t pause_ns;         /* until then */
     struct journal journal;
     struct segment segment;  /* for events; attached anew when another takes its place */
     struct file_stamp tried; /* the file as it was last read, well or badly */
@@ -59,6 +63,15 @@ struct watcher {
 
 /* ---- settings ---- */
 
+/* What keeps failing is said less and less often. */
+static void put_off(struct watcher *monitor)
+{
+    monitor->pause_ns = monitor->pause_ns == 0 ? NS_PER_S : 2 * monitor->pause_ns;
+    if (monitor->pause_ns > PAUSE_MAX_NS)
+        monitor->pause_ns = PAUSE_MAX_NS;
+    monitor->again_ns = clock_boot_ns() + monitor->pause_ns;
+}
+
 /* The settings are the watcher's from now on. */
 static void take_settings(struct watcher *monitor, struct settings *settings)
 {
@@ -74,9 +87,14 @@ static void take_settings(struct watcher *monitor, struct settings *settings)
 static int publish_settings(struct watcher *monitor)
 {
     enum publish_result result;
+    int status = context_publish(&monitor->context, monitor->settings, PATIENCE_NS, &result);
 
-    monitor->due = false;
-    return context_publish(&monitor->context, monitor->settings, PATIENCE_NS, &result);
+    monitor->due = status != STATUS_DONE;
+    if (status == STATUS_DONE)
+        monitor->pause_ns = 0;
+    else
+        put_off(monitor);
+    return status;
 }
 
 static int begin(struct watcher *monitor, struct settings *settings)
@@ -131,6 +149,7 @@ static void reload(struct watcher *monitor)
     monitor->seen = monitor->tried;
     if (settings_load(monitor->context.config, &settings, &complaints) != 0) {
         refuse(monitor, &complaints);
+        put_off(monitor);
         return;
     }
     take_settings(monitor, settings);
@@ -188,7 +207,11 @@ static void watch_world(struct watcher *monitor)
         monitor->due = true;
     if (monitor->turns++ % LOOK_TURNS == 0 && password_files_changed(&monitor->passwords))
         monitor->due = true;
-    if (monitor->due && !is_overtaken(monitor))
+    if (!monitor->due || clock_boot_ns() < monitor->again_ns)
+        return;
+    if (is_overtaken(monitor))
+        reload(monitor);
+    else
         publish_settings(monitor);
 }
 

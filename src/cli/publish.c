@@ -1,8 +1,9 @@
 /*
  * redisteer publish: started by the library, in a child without stdio, when a program finds nothing
  * published. A bad file leaves the marker that keeps other programs from trying the same again.
- * That program waits half a second at most: names that take longer are published without an
- * address, and looked up again by a later program.
+ * That program waits half a second at most, and where nobody else could take us over has us killed
+ * then: names that take longer are published without an address, and looked up again by a later
+ * program; Sentinels that have not answered by then are asked by whoever checks.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -14,7 +15,7 @@
 #include "cli/context.h"
 #include "state/events.h"
 
-#define PATIENCE_NS (300 * NS_PER_MS)
+#define PATIENCE_NS (400 * NS_PER_MS)
 
 /* Nobody reads our stderr: what goes there is for the log of the program that wants to know. */
 static void complain_to_log(void)

@@ -16,9 +16,9 @@ RARE bool await_checks(struct journey *journey);
 
 /*
  * [hook] On a blocking socket, when the active endpoint of such a service is one of unknown health:
- * waits for the first checks, 300 ms at most, and not again within 10 s in the same process. No
- * wait where no prober is or comes. A signal ends it. Keeps errno. False: the descriptor is not
- * this socket any more.
+ * waits for the first checks, but no longer than half of the socket's SO_SNDTIMEO, and in the whole
+ * process not later than 300 ms after the first such wait in 10 s began. No wait where nobody
+ * checks. A signal ends it. Keeps errno. False: the descriptor is not this socket any more.
  */
 static inline bool await_verdicts(struct journey *journey)
 {

@@ -32,7 +32,10 @@ enum {
 #define CLOSE_RANGE_UNSHARE (1U << 1)
 #endif
 
-/* NONE -> RUNNING by CAS of whoever starts it; back to NONE only in a forked child. */
+/*
+ * NONE -> RUNNING by CAS of whoever starts it, and back to NONE where that failed, and in a forked
+ * child. RUNNING -> NEVER by the thread, when it ends.
+ */
 enum thread_state { NONE, RUNNING, NEVER };
 
 struct thread {
@@ -60,6 +63,8 @@ static void *enter(void *argument)
         return NULL;
     }
     thread->run();
+    /* What it lacks it would lack again. */
+    atomic_store_explicit(&thread->state, NEVER, memory_order_relaxed);
     return NULL;
 }
 
@@ -130,9 +135,15 @@ static void start_once(struct thread *thread)
     atomic_store_explicit(&thread->state, NONE, memory_order_relaxed);
 }
 
-static bool is_there(const struct thread *thread)
+/* Or has been, and cannot be. */
+static bool is_seen_to(const struct thread *thread)
 {
     return atomic_load_explicit(&thread->state, memory_order_relaxed) != NONE;
+}
+
+static bool is_running(const struct thread *thread)
+{
+    return atomic_load_explicit(&thread->state, memory_order_relaxed) == RUNNING;
 }
 
 /* A monitor that others start may be the only one that is to check (monitor = external). */
@@ -150,7 +161,7 @@ static bool look(const struct segment *segment, enum shim_caller caller, uint64_
     bool wanted = lease_wanted(segment, now_ns) && may_probe(segment);
     sigset_t blocked;
 
-    if (is_there(&guard) && (!wanted || is_there(&prober))) {
+    if (is_seen_to(&guard) && (!wanted || is_seen_to(&prober))) {
         if (wanted)
             prober_kick();
         return true;
@@ -175,18 +186,20 @@ void background_look(const struct segment *segment, enum shim_caller caller, uin
     errno = saved;
 }
 
-bool background_checks(const struct segment *segment, uint64_t now_ns)
+enum checks_by background_checks(const struct segment *segment, uint64_t now_ns)
 {
     struct lease_holder holder;
 
-    return is_there(&prober) || lease_holder(segment, now_ns, &holder);
+    if (lease_holder(segment, now_ns, &holder))
+        return holder.class == LEASE_PROCESS ? BY_PROCESS : BY_THREAD;
+    return is_running(&prober) ? BY_THREAD : BY_NOBODY;
 }
 
 bool background_publisher(void)
 {
-    if (!is_there(&publisher) && clock_coarse_ns() >= load_relaxed(&next_try_ns))
+    if (!is_seen_to(&publisher) && clock_coarse_ns() >= load_relaxed(&next_try_ns))
         start_once(&publisher);
-    return is_there(&publisher);
+    return is_running(&publisher);
 }
 
 static void forget(struct thread *thread)

@@ -39,8 +39,12 @@ static inline void background_needed(const struct segment *segment, enum shim_ca
         background_look(segment, caller, now_ns);
 }
 
-/* [hook] This process checks, or is about to, or another process does. */
-bool background_checks(const struct segment *segment, uint64_t now_ns);
+/*
+ * [hook] Who checks the host's endpoints: whoever holds the lease, or else this process's own
+ * prober, which is about to. A thread cannot make every check.
+ */
+enum checks_by { BY_NOBODY, BY_THREAD, BY_PROCESS };
+enum checks_by background_checks(const struct segment *segment, uint64_t now_ns);
 
 /*
  * For the prober, whose descriptors it shares: the publisher is there, started at the first call.

@@ -139,7 +139,10 @@ bool leave_read(struct leave *leave, const struct segment *segment, uint64_t now
     return true;
 }
 
-/* Its endpoint was in the settings before these, and it is older than they are to us. */
+/*
+ * Its endpoint was in the settings before these, or in a segment that they supersede, and it is
+ * older than they are to us.
+ */
 static const struct leave_entry *find_gone(const struct leave *leave, const struct tracked *tracked)
 {
     char name[NAME_TEXT];
@@ -149,14 +152,16 @@ static const struct leave_entry *find_gone(const struct leave *leave, const stru
     for (uint32_t i = 0; i < leave->count; i++)
         if (leave->entries[i].endpoint_slot == NO_SLOT &&
             leave->entries[i].service_slot == tracked->service_slot)
-            return bank_slot_name(leave->segment, tracked->endpoint_slot, name) ? &leave->entries[i]
-                                                                                : NULL;
+            return tracked->endpoint_slot == NO_SLOT ||
+                           bank_slot_name(leave->segment, tracked->endpoint_slot, name)
+                       ? &leave->entries[i]
+                       : NULL;
     return NULL;
 }
 
 const struct leave_entry *leave_find(const struct leave *leave, const struct tracked *tracked)
 {
-    for (uint32_t i = 0; i < leave->count; i++)
+    for (uint32_t i = 0; i < leave->count && tracked->endpoint_slot != NO_SLOT; i++)
         if (leave->entries[i].endpoint_slot == tracked->endpoint_slot &&
             leave->entries[i].generation == tracked->generation)
             return &leave->entries[i];

@@ -4,6 +4,9 @@
 
 #include "state/bank.h"
 
+enum { READ_TRIES = 3 };
+
+/* endpoint_slot_now is NO_SLOT where the service has that endpoint no longer. */
 struct moved_slot {
     uint32_t segment, endpoint_slot, generation; /* as tracked */
     uint32_t service_slot_now, endpoint_slot_now, generation_now;
@@ -34,17 +37,22 @@ static void add_service(struct moved *moved, unsigned number, const struct bank_
 
     if (!bank_service_named(to, before->name, &service))
         return;
-    for (uint32_t i = 0; i < before->endpoint_count; i++)
-        if (bank_endpoint(from, before->first_endpoint + i, &was) &&
-            find_endpoint(to, &service, from, before->first_endpoint + i, &was, &is))
-            moved->slots[moved->count++] = (struct moved_slot){
-                .segment = number,
-                .endpoint_slot = was.slot,
-                .generation = was.generation & 0xffff,
-                .service_slot_now = service.slot,
-                .endpoint_slot_now = is.slot,
-                .generation_now = is.generation & 0xffff,
-            };
+    for (uint32_t i = 0; i < before->endpoint_count; i++) {
+        if (!bank_endpoint(from, before->first_endpoint + i, &was))
+            continue;
+        if (!find_endpoint(to, &service, from, before->first_endpoint + i, &was, &is)) {
+            is.slot = NO_SLOT;
+            is.generation = 0;
+        }
+        moved->slots[moved->count++] = (struct moved_slot){
+            .segment = number,
+            .endpoint_slot = was.slot,
+            .generation = was.generation & 0xffff,
+            .service_slot_now = service.slot,
+            .endpoint_slot_now = is.slot,
+            .generation_now = is.generation & 0xffff,
+        };
+    }
 }
 
 /* `room`: for this many endpoints more. A damaged bank may name more of them than it has. */
@@ -59,6 +67,19 @@ static void add_segment(struct moved *moved, unsigned number, const struct bank_
         room -= before.endpoint_count;
         add_service(moved, number, from, &before, to);
     }
+}
+
+/* False: the settings in force have changed meanwhile. */
+static bool read_once(struct moved *moved, const struct segment *segments,
+                      const struct bank_view *to, uint32_t room)
+{
+    struct bank_view from;
+
+    moved->count = 0;
+    for (unsigned i = 0; i < moved->segment; i++)
+        if (bank_open(&segments[i], &from) && from.endpoint_count <= room - moved->count)
+            add_segment(moved, i, &from, to, from.endpoint_count);
+    return bank_valid(to);
 }
 
 void moved_read(struct moved *moved, const struct segment *segments, unsigned in_force)
@@ -76,12 +97,13 @@ void moved_read(struct moved *moved, const struct segment *segments, unsigned in
     /* Once per superseded segment, and never given back: the few bytes do no harm. */
     memory = mmap(NULL, count * sizeof(struct moved_slot), PROT_READ | PROT_WRITE,
                   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED || !bank_open(&segments[in_force], &to))
+    if (memory == MAP_FAILED)
         return;
     moved->slots = memory;
-    for (unsigned i = 0; i < in_force; i++)
-        if (bank_open(&segments[i], &from) && from.endpoint_count <= count - moved->count)
-            add_segment(moved, i, &from, &to, from.endpoint_count);
+    for (int tries = 0; tries < READ_TRIES; tries++)
+        if (bank_open(&segments[in_force], &to) && read_once(moved, segments, &to, count))
+            return;
+    moved->count = 0;
 }
 
 bool moved_translate(const struct moved *moved, struct tracked *tracked)

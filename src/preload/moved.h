@@ -24,7 +24,10 @@ struct moved {
  */
 void moved_read(struct moved *moved, const struct segment *segments, unsigned in_force);
 
-/* From now on `tracked` speaks of the segment in force. False: its endpoint is not in there. */
+/*
+ * From now on `tracked` speaks of the segment in force: of endpoint NO_SLOT where its service is
+ * there, and the endpoint is not. False: nothing is known of it.
+ */
 bool moved_translate(const struct moved *moved, struct tracked *tracked);
 
 #endif

@@ -87,7 +87,20 @@ static bool services_lack_servers(const struct bank_view *view)
     return false;
 }
 
-bool renew_lacks(const struct segment *segment)
+/* When a program last had it published, however that ended. 0: not known. */
+static uint64_t tried_wall_ns(const struct place *place)
+{
+    struct file_stamp stamp;
+
+    return file_stamp_read(place->start, &stamp) == 0 ? stamp.mtime_ns : 0;
+}
+
+static bool is_long_ago(uint64_t wall_ns)
+{
+    return clock_wall_ns() - wall_ns > LOOK_AGAIN_S * NS_PER_S;
+}
+
+bool renew_lacks(const struct segment *segment, const struct place *place)
 {
     static struct bank front; /* see above */
     struct bank_view view;
@@ -96,7 +109,7 @@ bool renew_lacks(const struct segment *segment)
     if (!bank_open(segment, &view))
         return false;
     bank_front(&view, &front);
-    lacks = clock_wall_ns() - front.published_wall_ns > LOOK_AGAIN_S * NS_PER_S &&
+    lacks = is_long_ago(front.published_wall_ns) && is_long_ago(tried_wall_ns(place)) &&
             (endpoints_lack_addresses(&view) || sentinels_lack_addresses(&view) ||
              services_lack_servers(&view));
     return lacks && bank_valid(&view);

@@ -12,10 +12,10 @@
 #include "state/segment.h"
 
 /*
- * For who attaches, one thread at a time: an endpoint or a Sentinel has had no address, or a
- * service no endpoint, for 10 s. Reads the segment, nothing else.
+ * For who attaches, one thread at a time: an endpoint or a Sentinel has no address, or a service no
+ * endpoint, and no program has had that published again for 10 s.
  */
-bool renew_lacks(const struct segment *segment);
+bool renew_lacks(const struct segment *segment, const struct place *place);
 
 /*
  * Has the file published by a child, or waits for whoever is at it, `wait_ms` at most. `missing`: a

@@ -131,7 +131,7 @@ static enum attempt_end attach(bool may_spawn)
             return FAILED_HERE;
         }
         error = segment_attach(segment, &place, &why);
-    } else if (may_spawn && renew_lacks(segment)) {
+    } else if (may_spawn && renew_lacks(segment, &place)) {
         renew_publish(&place, config, false, true, WAIT_MS);
     }
     if (error) {

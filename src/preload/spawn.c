@@ -10,6 +10,7 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -20,7 +21,14 @@
 #include "base/text.h"
 #include "preload/symbols.h"
 
-enum { STACK_SIZE = 64 * 1024, TICK_MS = 1, TICK_MOST_MS = 32, TRY_AGAIN_S = 10 };
+enum {
+    STACK_SIZE = 64 * 1024,
+    TICK_MS = 1,
+    TICK_MOST_MS = 32,
+    TRY_AGAIN_S = 10,
+    ORPHANED = SIGUSR2, /* to the shepherd, when the thread that waits for it is gone */
+    NSIG_BYTES = 8,     /* of a set of signals, to the kernel */
+};
 
 extern const char *gnu_get_libc_version(void) __attribute__((weak)); /* musl has none */
 
@@ -43,6 +51,7 @@ struct errand {
     const char *program;
     unsigned char *publisher_stack;
     unsigned wait_ms;
+    pid_t host;
     bool may_leave; /* what is not done in time may go on alone */
     bool left;      /* and does */
     int status;     /* of G as wait4 gives it; -1: not known */
@@ -81,16 +90,30 @@ static int publisher(void *argument)
     _exit(127);
 }
 
+/* For a tick. True: one of the signals, which are blocked, came. */
+static bool doze(const sigset_t *signals)
+{
+    const struct timespec tick = {0, TICK_MS * NS_PER_MS};
+
+    return syscall(SYS_rt_sigtimedwait, signals, NULL, &tick, NSIG_BYTES) > 0;
+}
+
 static int shepherd(void *argument)
 {
     struct errand *errand = argument;
     const struct sigaction defaults = {.sa_handler = SIG_DFL};
-    const struct timespec tick = {0, TICK_MS * NS_PER_MS};
     uint64_t deadline = clock_boot_ns() + errand->wait_ms * NS_PER_MS;
+    sigset_t orphaned;
     pid_t child;
 
     /* SIGCHLD ignored would have the kernel reap G without telling us. */
     sigaction(SIGCHLD, &defaults, NULL);
+    /* Whatever becomes of the host: nobody is left who waits for us. Blocked, as all signals. */
+    sigemptyset(&orphaned);
+    sigaddset(&orphaned, ORPHANED);
+    prctl(PR_SET_PDEATHSIG, ORPHANED);
+    if (getppid() != errand->host && getppid() != 0) /* 0: in a namespace of pids of its own */
+        _exit(0);
     child = clone(publisher, errand->publisher_stack + STACK_SIZE, CLONE_VM | CLONE_VFORK | SIGCHLD,
                   errand);
     if (child < 0)
@@ -105,7 +128,7 @@ static int shepherd(void *argument)
         }
         if (reaped < 0)
             _exit(0);
-        if (clock_boot_ns() >= deadline) {
+        if (clock_boot_ns() >= deadline || doze(&orphaned)) {
             if (errand->may_leave) {
                 errand->left = true;
                 _exit(0);
@@ -114,7 +137,6 @@ static int shepherd(void *argument)
             syscall(SYS_wait4, child, &status, 0, NULL);
             _exit(0);
         }
-        syscall(SYS_nanosleep, &tick, NULL);
     }
 }
 
@@ -203,6 +225,7 @@ static enum end run(const char *command, const struct place *place, const char *
         .program = program,
         .publisher_stack = stacks + STACK_SIZE,
         .wait_ms = wait_ms,
+        .host = getpid(),
         .may_leave = orphans_go_to_init(),
         .status = -1,
     };
@@ -252,11 +275,13 @@ static enum spawn_end last_try(const struct place *place)
     return stamp.size == 0 ? SPAWN_DONE : SPAWN_IN_VAIN;
 }
 
+/* Also that there was one: the file's time is that of the last try. */
 static void note_try(int lock, const char *what)
 {
     size_t length = strlen(what);
 
-    if (ftruncate(lock, 0) != 0 || write(lock, what, length) != (ssize_t)length)
+    if (ftruncate(lock, 0) != 0 || write(lock, what, length) != (ssize_t)length ||
+        futimens(lock, NULL) != 0)
         log_debug("the start file cannot be written");
 }
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "settings/gather.h"
 #include "settings/merge.h"
@@ -11,6 +12,10 @@
 #include "settings/secret.h"
 #include "state/bank.h"
 #include "state/discovery.h"
+
+#define ASK_NS                (350 * NS_PER_MS) /* all Sentinels at once; enough for a quorum ends it */
+#define SHARE_OF(patience_ns) ((patience_ns)*3 / 8) /* that names leave them, where time is short  \
+                                                     */
 
 /* What publishing needs, in a few blocks of memory. */
 struct draft {
@@ -26,6 +31,8 @@ struct draft {
     struct found *found;                 /* one per service */
     uint32_t *left_out;                  /* the same: endpoints that have no room */
     struct discovery_question *questions;
+    uint32_t *asked; /* the service of each question */
+    uint64_t began_ns;
     struct tls_settings *tls;
     size_t endpoint_count, sentinel_count, srv_count, match_count, tls_count, question_count;
 };
@@ -199,8 +206,9 @@ static int draft_discovery(struct draft *draft, const struct settings *settings)
     draft->found = calloc(settings->service_count + 1, sizeof(*draft->found));
     draft->left_out = calloc(settings->service_count + 1, sizeof(*draft->left_out));
     draft->questions = calloc(services + 1, sizeof(*draft->questions));
+    draft->asked = calloc(services + 1, sizeof(*draft->asked));
     return draft->sentinel_secrets && draft->discovers && draft->room && draft->found &&
-                   draft->left_out && draft->questions
+                   draft->left_out && draft->questions && draft->asked
                ? 0
                : -ENOMEM;
 }
@@ -274,6 +282,7 @@ static void draft_free(struct draft *draft)
     free(draft->found);
     free(draft->left_out);
     free(draft->questions);
+    free(draft->asked);
 }
 
 /* Those for Sentinels, and for the servers they name. */
@@ -405,11 +414,31 @@ static void fill_addresses(struct publish_endpoint *endpoint, const struct looku
     }
 }
 
+/* Sentinels may have to be asked afterwards. */
+static uint64_t name_patience_ns(const struct draft *draft, const struct publish_ways *ways)
+{
+    uint64_t share_ns = SHARE_OF(ways->patience_ns);
+
+    if (draft->sentinel_count == 0)
+        return ways->patience_ns;
+    return ways->patience_ns - (share_ns < ASK_NS ? share_ns : ASK_NS);
+}
+
+static uint64_t ask_patience_ns(const struct draft *draft, const struct publish_ways *ways)
+{
+    uint64_t gone_ns = clock_boot_ns() - draft->began_ns, left_ns;
+
+    if (ways->patience_ns == 0)
+        return ASK_NS;
+    left_ns = ways->patience_ns > gone_ns ? ways->patience_ns - gone_ns : 0;
+    return left_ns < ASK_NS ? left_ns : ASK_NS;
+}
+
 /* `segment`: what is published now; NULL: nothing. */
 static void resolve_all(struct draft *draft, const struct segment *segment,
                         const struct publish_ways *ways)
 {
-    resolve(draft->lookups, look_ups(draft), ways->patience_ns);
+    resolve(draft->lookups, look_ups(draft), name_patience_ns(draft, ways));
     for (uint32_t i = 0, at = 0; i < draft->publication.service_count; i++) {
         struct publish_service *service = &draft->publication.services[i];
         for (uint32_t j = 0; j < service->endpoint_count; j++, at++) {
@@ -460,22 +489,22 @@ static bool must_ask(const struct draft *draft, size_t service)
 /* Sentinels of which nothing is known yet, before anybody relies on the settings. */
 static void ask_sentinels(struct draft *draft, const struct publish_ways *ways)
 {
-    size_t answer = 0;
-
     if (!ways->ask)
         return;
-    for (size_t i = 0; i < draft->publication.service_count; i++)
-        if (must_ask(draft, i))
-            draft->questions[draft->question_count++] = (struct discovery_question){
-                .settings = &draft->discovers[i],
-                .secret = &draft->sentinel_secrets[i],
-            };
+    for (uint32_t i = 0; i < draft->publication.service_count; i++) {
+        if (!must_ask(draft, i))
+            continue;
+        draft->asked[draft->question_count] = i;
+        draft->questions[draft->question_count++] = (struct discovery_question){
+            .settings = &draft->discovers[i],
+            .secret = &draft->sentinel_secrets[i],
+        };
+    }
     if (draft->question_count == 0)
         return;
-    ways->ask(draft->questions, draft->question_count);
-    for (size_t i = 0; i < draft->publication.service_count; i++)
-        if (must_ask(draft, i))
-            draft->found[i] = draft->questions[answer++].found;
+    ways->ask(draft->questions, draft->question_count, ask_patience_ns(draft, ways));
+    for (size_t i = 0; i < draft->question_count; i++)
+        draft->found[draft->asked[i]] = draft->questions[i].found;
 }
 
 static void discover_all(struct draft *draft, const struct settings *settings,
@@ -499,7 +528,7 @@ static void discover_all(struct draft *draft, const struct settings *settings,
     }
 }
 
-/* For whoever checks first, and for `status`. */
+/* What was asked, for whoever checks first, and for `status`. */
 static void hand_on_found(const struct draft *draft, const struct place *place)
 {
     struct segment segment;
@@ -508,13 +537,14 @@ static void hand_on_found(const struct draft *draft, const struct place *place)
 
     if (draft->question_count == 0 || segment_attach(&segment, place, &why) != 0)
         return;
-    for (uint32_t i = 0; segment.writable && i < draft->publication.service_count; i++) {
-        const struct publish_service *service = &draft->publication.services[i];
+    for (size_t i = 0; segment.writable && i < draft->question_count; i++) {
+        const struct discovery_question *question = &draft->questions[i];
+        const struct publish_service *service = &draft->publication.services[draft->asked[i]];
         struct discovery_live *live = discovery_of(&segment, service->settings.name);
 
-        if (live && service->discover && draft->found[i].count > 0 &&
-            !discovery_read(live, service->discover->identity, &found))
-            discovery_write(live, service->discover->identity, &draft->found[i]);
+        if (live && question->found.count > 0 &&
+            !discovery_read(live, question->settings->identity, &found))
+            discovery_write(live, question->settings->identity, &question->found);
     }
     segment_detach(&segment);
 }
@@ -522,7 +552,7 @@ static void hand_on_found(const struct draft *draft, const struct place *place)
 int settings_publish(const struct settings *settings, const struct place *place,
                      const struct publish_ways *ways, enum publish_result *result)
 {
-    struct draft draft = {0};
+    struct draft draft = {.began_ns = clock_boot_ns()};
     struct segment segment = {0};
     const char *why = "not enough memory", *no_matter;
     int error = draft_all(&draft, settings, place);

@@ -354,6 +354,17 @@ bool bank_needs_program(const struct bank_view *view)
     return load32(&((const struct bank *)bank)->needs_program) != 0;
 }
 
+bool bank_endpoint_needs_program(const struct bank_view *view, uint32_t index)
+{
+    const void *word;
+
+    if (index >= view->endpoint_count)
+        return false;
+    word = view->base + view->endpoints_at + index * sizeof(struct endpoint_settings) +
+           offsetof(struct endpoint_settings, needs_program);
+    return load32(word) != 0;
+}
+
 void bank_front(const struct bank_view *view, struct bank *out)
 {
     shared_read(out, view->base, sizeof(*out));

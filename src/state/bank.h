@@ -70,6 +70,8 @@ bool bank_slot_name(const struct segment *segment, uint32_t slot, char name[stat
 uint32_t bank_monitor(const struct bank_view *view);
 /* Some check, or a selector, is beyond a program's thread. */
 bool bank_needs_program(const struct bank_view *view);
+/* An endpoint, by its index in the bank, is. */
+bool bank_endpoint_needs_program(const struct bank_view *view, uint32_t index);
 /* How often names are to be looked up again; 0 = there are none. */
 uint64_t bank_refresh_ns(const struct bank_view *view);
 

@@ -249,13 +249,14 @@ static void fill_discover(struct builder *builder, const struct publish_service 
 {
     struct discover_settings *discovers = part(builder, builder->bank->discovers_at);
 
-    settings->discover = 0;
+    settings->discover = settings->sentinels = 0;
     if (!service->discover)
         return;
     discovers[builder->next_discover] = *service->discover;
     if (service->discover->dns || service->discover->srv[0])
         builder->bank->needs_program = 1;
     settings->discover = ++builder->next_discover;
+    settings->sentinels = service->discover->count;
 }
 
 static void fill_service(struct builder *builder, const struct publication *publication,

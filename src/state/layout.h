@@ -116,8 +116,8 @@ struct service_settings {
     uint32_t endpoint_count;
     uint32_t first_match;
     uint32_t match_count;
-    uint32_t discover; /* index + 1 of how its endpoints are found, 0 = as the file says */
-    uint32_t spare;
+    uint32_t discover;  /* index + 1 of how its endpoints are found, 0 = as the file says */
+    uint32_t sentinels; /* how many are asked, whether or not they have an address */
     uint8_t strategy;
     uint8_t resolve;
     uint8_t mode;

@@ -1,5 +1,6 @@
 """`redisteer monitor` with real servers: what it finds, how soon, and what it leaves alone."""
 
+import fcntl
 import json
 import re
 import resource
@@ -384,6 +385,20 @@ def test_sighup_reads_the_file_again(pair, config_of, start_monitor, redisteer):
     monitor.send_signal(signal.SIGHUP)
     lab.wait_for(lambda: endpoint(redisteer, config, "east")["checks_ok"] > 5, "the new interval")
     assert monitor.poll() is None
+
+
+def test_what_could_not_be_published_is_published_later(pair, config_of, start_monitor, redisteer, runtime_dir):
+    """Somebody else holds the lock for longer than a publisher waits."""
+    config = config_of(pair, "health { interval = 1h }")
+    monitor = start_monitor(config)
+    wait_health(redisteer, config, east="healthy", west="healthy")
+    [lock] = runtime_dir.glob("*.lock")
+    with lock.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        config_of(pair, "health { interval = 50ms }")
+        said = monitor.stderr.readline()
+        assert "publishing for more than 5 s" in said
+    lab.wait_for(lambda: not lab.status(redisteer, config)["config_changed"], "the new settings")
 
 
 @pytest.mark.parametrize("hint", ["noticed", "told"])

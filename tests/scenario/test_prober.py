@@ -363,11 +363,11 @@ def checking_program(request, pair, config_of, preload, start_program, redisteer
     return program, config
 
 
-def children_of(pid):
+def children_of(*pids):
     found = []
     for entry in Path("/proc").iterdir():
         try:
-            if entry.name.isdigit() and int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1]) == pid:
+            if entry.name.isdigit() and int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1]) in pids:
                 found.append(int(entry.name))
         except OSError:  # it has ended meanwhile
             pass
@@ -395,3 +395,21 @@ def test_checks_go_on_while_a_child_publishes(checking_program, pair, config_of,
     assert min(gaps) < 0.4
     lab.wait_for(lambda: children_of(program.pid) == [], "the child to be gone")
     assert leader(redisteer, config)["pid"] == program.pid
+
+
+@pytest.mark.parametrize("checking_program", ["orphans come back"], indirect=True)
+def test_nothing_is_left_of_a_program_that_is_killed_while_a_child_publishes(checking_program, pair, config_of,
+                                                                            runtime_dir):
+    program, _ = checking_program
+
+    def family():
+        children = children_of(program.pid)
+        return children and len(children_of(*children)) > 0 and children + children_of(*children)
+
+    with publishing_held_up(runtime_dir):
+        config_of(pair, SHORT.replace("200ms", "50ms", 1))
+        started = lab.wait_for(family, "the child that publishes")
+        program.kill()
+        program.wait()
+        # It would be given 5 s.
+        lab.wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in started), "both to be gone", timeout=3)

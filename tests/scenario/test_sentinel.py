@@ -96,45 +96,6 @@ def test_programs_of_a_moment_find_the_master_that_nobody_watched(group, preload
             lab.figure(f"connected in {connected_ms} ms, first asking who is the master")
 
 
-def connect_ms(preload, config):
-    result = preload.run([lab.PYTHON, "-c", ONCE], config)
-    assert result.stderr == ""
-    return float(result.stdout.split()[0])
-
-
-def test_nobody_waits_for_checks_that_nobody_makes(start_redis, preload, write_config):
-    """monitor = external, and no monitor runs: what is known is all that there will be."""
-    east = start_redis("east")
-    config = write_config("monitor = external\n" + lab.service(
-        "cache", ["redis.test"], {"east": east.address}, "health { role = master }"))
-    connect_ms(preload, config)  # which publishes
-    quickest = min(connect_ms(preload, config) for _ in range(5))
-    lab.figure(f"connected in {quickest} ms")
-    assert quickest < 200  # two thirds of the longest wait
-
-
-def test_a_wait_for_checks_has_an_end(start_redis, preload, write_config):
-    """The only server is frozen: the kernel takes the connection, and no check is answered."""
-    east = start_redis("east")
-    config = write_config(lab.service("cache", ["redis.test"], {"east": east.address},
-                                      "health { role = master  timeout = 30s }"))
-    east.process.send_signal(lab.signal.SIGSTOP)
-    try:
-        client = [lab.PYTHON, "-c", """
-import socket, time
-begun = time.monotonic()
-socket.create_connection(("redis.test", 6379))
-first = time.monotonic()
-socket.create_connection(("redis.test", 6379))
-print(first - begun, time.monotonic() - first)
-"""]
-        first, second = map(float, preload.run(client, config).stdout.split())
-    finally:
-        east.process.send_signal(lab.signal.SIGCONT)
-    lab.figure(f"waited {first * 1000:.0f} ms, then {second * 1000:.1f} ms")
-    assert first < 3 and second < first
-
-
 def test_silence_of_all_sentinels_changes_nothing(group, preload, write_config, start_program,
                                                   redisteer):
     config = write_config(service(group.sentinels))

@@ -37,6 +37,12 @@ def connects(redisteer, config):
     return {name: endpoint["connects"]["ok"] for name, endpoint in by_name.items()}
 
 
+def await_all_healthy(redisteer, config):
+    """Until then those that are heard of first have all the connections."""
+    lab.wait_for(lambda: all(endpoint["health"] == "healthy" for endpoint in lab.status(
+        redisteer, config, "cache")["endpoints"]), "all to be healthy")
+
+
 def many_connects(preload, config, processes, threads, each, *more):
     result = preload.run([lab.BUILT_CLIENTS / "many_connects", processes, threads, each, ALIAS, PORT,
                           *more], config, timeout=120)
@@ -57,8 +63,7 @@ def test_connections_are_spread_evenly(strategy, processes, threads, trio, prelo
     weights = (3, 2, 1) if strategy == "weighted" else (1, 1, 1)
     config = config_of(trio, strategy, weights=weights)
     start_asker(preload, config)(ALIAS, PORT, "v4")  # it checks, and stays
-    lab.wait_for(lambda: all(endpoint["health"] == "healthy" for endpoint in lab.status(
-        redisteer, config, "cache")["endpoints"]), "all to be healthy")
+    await_all_healthy(redisteer, config)
     before = connects(redisteer, config)
     many_connects(preload, config, processes, threads, 60)
     seen = [count - before[name] for name, count in connects(redisteer, config).items()]
@@ -135,7 +140,7 @@ def test_least_connections_counts_what_the_kernel_has(trio, preload, config_of, 
     assert connects(redisteer, config)["west"] > west
 
 
-def test_a_zone_comes_before_the_strategy(trio, preload, write_config, start_asker):
+def test_a_zone_comes_before_the_strategy(trio, preload, write_config, redisteer, start_asker):
     east, west, south = trio
     config = write_config(f"""zone = z1
 service cache {{
@@ -148,6 +153,8 @@ service cache {{
 }}
 """)
     ask = start_asker(preload, config)
+    ask(ALIAS, PORT, "v4")
+    await_all_healthy(redisteer, config)
     assert {ask(ALIAS, PORT, "v4") for _ in range(10)} == {"west", "south"}
     west.kill()
     south.kill()

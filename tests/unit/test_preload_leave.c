@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "policy/verdict.h"
 #include "preload/moved.h"
 #include "state/bank.h"
@@ -150,7 +151,7 @@ START_TEST(sockets_of_a_superseded_segment_are_judged_by_their_own_endpoint)
 }
 END_TEST
 
-/* What stands in their slots has gone from the settings since. */
+/* What stands in their slots has gone from the settings since; but for one, it is not theirs. */
 START_TEST(sockets_of_a_superseded_segment_are_not_taken_for_gone)
 {
     struct tracked tracked[2][3];
@@ -165,7 +166,8 @@ START_TEST(sockets_of_a_superseded_segment_are_not_taken_for_gone)
     look(1, NOW);
     for (uint32_t s = 0; s < 2; s++)
         for (uint32_t e = 0; e < 3; e++)
-            ck_assert_msg(how(tracked[s][e]) == LEAVE_NOT, "service %u endpoint %u", s, e);
+            ck_assert_msg((how(tracked[s][e]) != LEAVE_NOT) == (s == 1 && e == 2),
+                          "service %u endpoint %u", s, e);
 }
 END_TEST
 
@@ -185,18 +187,82 @@ START_TEST(sockets_of_a_superseded_segment_are_left_when_their_endpoint_goes_lat
 }
 END_TEST
 
-START_TEST(sockets_of_another_server_under_the_same_name_are_left_alone)
+/* What has the name now does not matter: their own server has gone. */
+START_TEST(sockets_of_another_server_under_the_same_name_are_left)
+{
+    struct tracked tracked, other;
+
+    start();
+    tracked = steered_to(0, 0, 0);
+    other = steered_to(0, 1, 0);
+    world->services[0].endpoints[0].settings.addresses[0].port++;
+    supersede();
+    look(1, NOW);
+    ck_assert_int_eq(how(tracked), LEAVE_NOW);
+    ck_assert_int_eq(how(other), LEAVE_NOT);
+    ck_assert_int_eq(how(steered_to(1, 1, 0)), LEAVE_NOT);
+}
+END_TEST
+
+START_TEST(sockets_whose_endpoint_goes_with_the_segment_are_left)
+{
+    struct tracked gone, stays, of_second;
+
+    start();
+    gone = steered_to(0, 0, 2);
+    stays = steered_to(0, 0, 1);
+    of_second = steered_to(0, 1, 2);
+    world->services[0].endpoint_count = 2;
+    supersede();
+    look(1, NOW);
+    ck_assert_int_eq(how(gone), LEAVE_NOW);
+    ck_assert_int_eq(how(stays), LEAVE_NOT);
+    ck_assert_int_eq(how(of_second), LEAVE_NOT);
+}
+END_TEST
+
+START_TEST(sockets_of_a_service_that_goes_with_the_segment_stay)
 {
     struct tracked tracked;
 
     start();
     tracked = steered_to(0, 0, 0);
-    world->services[0].endpoints[0].settings.addresses[0].port++;
+    text_copy(world->services[0].settings.name, NAME_TEXT, "renamed");
     supersede();
-    fail_first_endpoint_of(1, 1); /* of "first" */
     look(1, NOW);
     ck_assert_int_eq(how(tracked), LEAVE_NOT);
-    ck_assert_int_eq(how(steered_to(1, 1, 0)), LEAVE_NOW);
+}
+END_TEST
+
+/* ---- settings that change while they are read ---- */
+
+static unsigned changes; /* how often they are seen to */
+bool __real_bank_valid(const struct bank_view *view);
+bool __wrap_bank_valid(const struct bank_view *view);
+
+bool __wrap_bank_valid(const struct bank_view *view)
+{
+    if (changes == 0)
+        return __real_bank_valid(view);
+    changes--;
+    return false;
+}
+
+START_TEST(what_became_of_slots_is_read_again_when_the_settings_change)
+{
+    struct tracked of_second;
+
+    start();
+    of_second = steered_to(0, 1, 0);
+    supersede();
+    fail_first_endpoint_of(1, 0); /* of "second" */
+    changes = 2;
+    look(1, NOW);
+    ck_assert_uint_eq(changes, 0);
+    ck_assert_int_eq(how(of_second), LEAVE_NOW);
+    changes = 3;
+    moved_read(&moved, segments, 1);
+    ck_assert_int_eq(how(of_second), LEAVE_NOT); /* nothing is known of it */
 }
 END_TEST
 
@@ -208,7 +274,10 @@ int main(void)
         sockets_of_a_superseded_segment_are_judged_by_their_own_endpoint,
         sockets_of_a_superseded_segment_are_not_taken_for_gone,
         sockets_of_a_superseded_segment_are_left_when_their_endpoint_goes_later,
-        sockets_of_another_server_under_the_same_name_are_left_alone,
+        sockets_of_another_server_under_the_same_name_are_left,
+        sockets_whose_endpoint_goes_with_the_segment_are_left,
+        sockets_of_a_service_that_goes_with_the_segment_stay,
+        what_became_of_slots_is_read_again_when_the_settings_change,
     };
 
     return world_run("preload_leave", tests, COUNT_OF(tests));

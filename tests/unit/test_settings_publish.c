@@ -5,8 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "settings/resolve.h"
 #include "settings/settings.h"
@@ -30,9 +32,11 @@ static void say(const char *line)
 static unsigned asked;
 static uint16_t asked_ports[SENTINELS_MAX];
 static struct found answers; /* count 0: none */
+static uint64_t given_ns;    /* how long they were to take */
 
-static void answer(struct discovery_question *questions, size_t count)
+static void answer(struct discovery_question *questions, size_t count, uint64_t patience_ns)
 {
+    given_ns = patience_ns;
     for (size_t i = 0; i < count; i++) {
         asked++;
         questions[i].found = answers;
@@ -68,10 +72,12 @@ static struct place place_of(const char *instance)
     return place;
 }
 
+static uint64_t patience_ns; /* of the publisher */
+
 static enum publish_result publish_text(const struct place *place, const char *text)
 {
     static struct complaints complaints;
-    const struct publish_ways ways = {.ask = answer, .say = say};
+    const struct publish_ways ways = {.patience_ns = patience_ns, .ask = answer, .say = say};
     enum publish_result result;
     struct settings *settings;
 
@@ -496,6 +502,40 @@ START_TEST(what_is_half_written_takes_no_server_away)
 }
 END_TEST
 
+static void read_what_was_found(const struct place *place, const char *service, struct found *found)
+{
+    struct segment segment;
+    struct discovery_live *live;
+    const char *why = "";
+
+    ck_assert_msg(segment_attach(&segment, place, &why) == 0, "%s", why);
+    live = discovery_of(&segment, service);
+    ck_assert_ptr_nonnull(live);
+    discovery_read(live, look_at_discovery(place).identity, found);
+    segment_detach(&segment);
+}
+
+/* Its answer comes from those settings in force; whoever checks may be writing a newer one. */
+START_TEST(a_service_that_was_not_asked_is_left_to_whoever_checks)
+{
+    static const char both[] =
+        "service a { match = { r } discover { master_name = m quorum = 1\n"
+        " sentinels = { '127.0.0.1:26379', '127.0.0.2:26380' } } }\n"
+        "service b { match = { s } discover { master_name = n sentinels = { ::1 } } }\n";
+    static const uint16_t ports[] = {7001, 7002, 0};
+    struct place place = place_of("another");
+    struct found found;
+
+    will_answer(ports);
+    publish_text(&place, discovering);
+    tear_what_was_found(&place);
+    publish_text(&place, both);
+    ck_assert_uint_eq(asked, 2); /* once each */
+    read_what_was_found(&place, "a", &found);
+    ck_assert_uint_eq(found.count, 0);
+}
+END_TEST
+
 START_TEST(a_sentinel_whose_name_no_longer_resolves_takes_nothing_away)
 {
     static const char text[] = "service a { match = { r } discover { master_name = m quorum = 1\n"
@@ -515,6 +555,60 @@ START_TEST(a_sentinel_whose_name_no_longer_resolves_takes_nothing_away)
     ck_assert_uint_eq(said_count, 1);
     ck_assert_ptr_nonnull(strstr(said[0], "its last known address stays in use"));
     name_driver = NULL;
+}
+END_TEST
+
+/* A name server that says nothing. */
+static bool keeps_waiting(struct lookup *lookup, uint64_t lookup_patience_ns)
+{
+    const struct timespec pause = {.tv_sec = (time_t)(lookup_patience_ns / NS_PER_S),
+                                   .tv_nsec = (long)(lookup_patience_ns % NS_PER_S)};
+
+    if (address_parse_ip(lookup->host, &lookup->addresses[0]) == 0)
+        return false;
+    nanosleep(&pause, NULL);
+    lookup->error = EAI_AGAIN;
+    return true;
+}
+
+static bool knows_nothing(struct lookup *lookup)
+{
+    (void)lookup;
+    return false;
+}
+
+static const struct name_driver slow = {.ask = keeps_waiting, .known = knows_nothing};
+
+/* A program may be waiting for it. */
+START_TEST(names_and_sentinels_share_the_time_there_is)
+{
+    static const uint16_t ports[] = {7001, 0};
+    struct place place = place_of("hurry");
+    uint64_t began_ns;
+
+    name_driver = &slow;
+    will_answer(ports);
+    patience_ns = 400 * NS_PER_MS;
+    began_ns = clock_boot_ns();
+    publish_text(&place, "service a { match = { r } discover { master_name = m quorum = 1\n"
+                         " sentinels = { '127.0.0.1:26379', 's.test' } } }\n");
+    ck_assert_uint_eq(asked, 1);
+    ck_assert_uint_ge(given_ns, NS_PER_MS);
+    ck_assert_uint_le(given_ns, 150 * NS_PER_MS);
+    ck_assert_uint_ge(clock_boot_ns() - began_ns, 250 * NS_PER_MS);
+    name_driver = NULL;
+    patience_ns = 0;
+}
+END_TEST
+
+START_TEST(sentinels_are_not_waited_for_without_end)
+{
+    static const uint16_t ports[] = {7001, 0};
+    struct place place = place_of("leisure");
+
+    will_answer(ports);
+    publish_text(&place, discovering);
+    ck_assert_uint_eq(given_ns, 350 * NS_PER_MS);
 }
 END_TEST
 
@@ -547,7 +641,10 @@ int main(void)
         sentinels_are_asked_before_anybody_sees_the_settings,
         silent_sentinels_are_said,
         what_is_half_written_takes_no_server_away,
+        a_service_that_was_not_asked_is_left_to_whoever_checks,
         a_sentinel_whose_name_no_longer_resolves_takes_nothing_away,
+        names_and_sentinels_share_the_time_there_is,
+        sentinels_are_not_waited_for_without_end,
     };
     int status;
 
