@@ -11,11 +11,11 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "preload/errand.h"
 #include "preload/guard.h"
 #include "preload/process.h"
 #include "preload/prober.h"
 #include "preload/real.h"
-#include "preload/renew.h"
 #include "state/bank.h"
 #include "state/lease.h"
 
@@ -46,7 +46,7 @@ struct thread {
 
 static struct thread guard = {.run = guard_run, .name = "guard"};
 static struct thread prober = {.run = prober_run, .name = "prober"};
-static struct thread publisher = {.run = renew_run, .name = "publisher"};
+static struct thread errands = {.run = errand_run, .name = "errands"};
 static atomic_u64 next_try_ns;
 atomic_u64 background_next_look_ns;
 
@@ -195,11 +195,11 @@ enum checks_by background_checks(const struct segment *segment, uint64_t now_ns)
     return is_running(&prober) ? BY_THREAD : BY_NOBODY;
 }
 
-bool background_publisher(void)
+bool background_errands(void)
 {
-    if (!is_seen_to(&publisher) && clock_coarse_ns() >= load_relaxed(&next_try_ns))
-        start_once(&publisher);
-    return is_running(&publisher);
+    if (!is_seen_to(&errands) && clock_coarse_ns() >= load_relaxed(&next_try_ns))
+        start_once(&errands);
+    return is_running(&errands);
 }
 
 static void forget(struct thread *thread)
@@ -216,7 +216,7 @@ void background_forget(void)
     guard_forget();
     store_relaxed(&background_next_look_ns, 0);
     forget(&prober);
-    forget(&publisher);
+    forget(&errands);
 }
 
 bool background_own_descriptors(void)

@@ -3,7 +3,7 @@
  *
  *     guard      shuts this process's sockets when their endpoint goes down, is drained or left
  *     prober     holds the lease, or waits for it, and checks the endpoints of the whole host
- *     publisher  waits for the child that publishes, which the prober must not
+ *     errands    waits for children, which the prober must not
  *
  * Never from the constructor: a second thread would make unshare(CLONE_NEWUSER) fail, for one.
  * Started at the first steered call whose circumstances allow it (see background_needed), never
@@ -47,10 +47,10 @@ enum checks_by { BY_NOBODY, BY_THREAD, BY_PROCESS };
 enum checks_by background_checks(const struct segment *segment, uint64_t now_ns);
 
 /*
- * For the prober, whose descriptors it shares: the publisher is there, started at the first call.
- * False: it cannot be.
+ * For the prober, whose descriptors it shares: the thread for errands is there, started at the
+ * first call. False: it cannot be.
  */
-bool background_publisher(void);
+bool background_errands(void);
 
 /* In a forked child: the threads stayed behind. */
 void background_forget(void);

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "preload/environment.h"
+#include "preload/errand.h"
 #include "preload/spawn.h"
 #include "state/bank.h"
 
@@ -41,30 +42,32 @@ static bool orphans_go_elsewhere(void)
            text_equal(namespace, FIRST_NAMESPACE);
 }
 
-static bool start_monitor(void)
+static atomic_u64 next_ns; /* CLOCK_BOOTTIME; not tried before. By whoever is at it; relaxed */
+
+/* The errand. */
+static void start_monitor(void)
 {
-    static struct place place; /* 3 KiB; of the prober alone */
+    static struct place place; /* 3 KiB; of the errands' thread alone */
     static char config[PATH_TEXT];
     const char *why;
+    bool started = environment_config(config) &&
+                   environment_place(&place, config, false, &why) == 0 &&
+                   spawn_monitor(&place, config, WAIT_MS);
 
-    return environment_config(config) && environment_place(&place, config, false, &why) == 0 &&
-           spawn_monitor(&place, config, WAIT_MS);
+    log_info("monitor: %s", started ? "started" : "cannot be started");
+    if (started)
+        store_relaxed(&next_ns, clock_boot_ns() + PAUSE_NS);
 }
 
 void launch_where_needed(const struct segment *segment, uint64_t now_ns)
 {
-    static uint64_t next_ns; /* of the prober alone */
-    bool started;
-
-    if (now_ns < next_ns || !is_wanted(segment))
+    if (now_ns < load_relaxed(&next_ns) || !errand_is_free() || !is_wanted(segment))
         return;
-    next_ns = now_ns + BAD_PAUSE_NS;
+    store_relaxed(&next_ns, now_ns + BAD_PAUSE_NS);
     if (!orphans_go_elsewhere()) {
         log_info("no monitor is started: its end would be this process's business");
         return;
     }
-    started = start_monitor();
-    log_info("monitor: %s", started ? "started" : "cannot be started");
-    if (started)
-        next_ns = now_ns + PAUSE_NS;
+    if (!errand_begin(start_monitor))
+        store_relaxed(&next_ns, now_ns + PAUSE_NS);
 }

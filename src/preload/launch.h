@@ -10,9 +10,10 @@
 #include "state/segment.h"
 
 /*
- * Called about once a second, and when the lease is taken. The monitor takes the lease away as soon
- * as it runs, so whoever is here finds none. Never as process 1, as a child subreaper or in a pid
- * namespace of its own: there the monitor would become a child of the program, or of one like it.
+ * For the prober, about once a second, and when the lease is taken: an errand. The monitor takes
+ * the lease away as soon as it runs, so whoever is here finds none. Never as process 1, as a child
+ * subreaper or in a pid namespace of its own: there the monitor would become a child of the
+ * program, or of one like it.
  */
 void launch_where_needed(const struct segment *segment, uint64_t now_ns);
 

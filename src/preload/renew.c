@@ -1,16 +1,10 @@
 #include "preload/renew.h"
 
-#include <linux/futex.h>
-#include <stdatomic.h>
-#include <stddef.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
 #include "base/clock.h"
 #include "base/log.h"
 #include "policy/verdict.h"
-#include "preload/background.h"
 #include "preload/environment.h"
+#include "preload/errand.h"
 #include "preload/spawn.h"
 #include "state/bank.h"
 #include "state/discovery.h"
@@ -24,13 +18,6 @@ enum {
     RENEW_MS = 5000,   /* for a publication that no connection waits for */
     LOOK_AGAIN_S = 10, /* at names that did not resolve, and passwords that are refused */
 };
-
-/*
- * The publisher's thread has something to do. Set by the prober and cleared by that thread, each
- * with release; partner: the other's acquire. `errands` is the futex that it sleeps on.
- */
-static atomic_bool renewing;
-static atomic_u32 errands;
 
 enum spawn_end renew_publish(const struct place *place, const char *config, bool missing,
                              bool may_spawn, unsigned wait_ms)
@@ -192,11 +179,11 @@ static bool names_are_due(const struct segment *segment)
     return true;
 }
 
-/* ---- the publisher's thread ---- */
+/* ---- as an errand ---- */
 
 static void publish_again(void)
 {
-    static struct place place; /* 3 KiB; of this thread alone */
+    static struct place place; /* 3 KiB; of the errands' thread alone */
     static char config[PATH_TEXT];
     const char *why;
 
@@ -204,43 +191,14 @@ static void publish_again(void)
         renew_publish(&place, config, false, true, RENEW_MS);
 }
 
-void renew_run(void)
-{
-    for (;;) {
-        uint32_t seen = atomic_load_explicit(&errands, memory_order_acquire);
-
-        if (atomic_load_explicit(&renewing, memory_order_acquire)) {
-            publish_again();
-            atomic_store_explicit(&renewing, false, memory_order_release);
-        } else {
-            syscall(SYS_futex, &errands, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
-        }
-    }
-}
-
-void renew_forget(void)
-{
-    atomic_store_explicit(&renewing, false, memory_order_relaxed);
-}
-
-static void begin(void)
-{
-    atomic_store_explicit(&renewing, true, memory_order_release);
-    atomic_fetch_add_explicit(&errands, 1, memory_order_release);
-    if (background_publisher())
-        syscall(SYS_futex, &errands, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
-    else
-        renew_forget(); /* a later tick tries again */
-}
-
 void renew_where_due(const struct segment *segment)
 {
     static char config[PATH_TEXT]; /* of the prober alone */
 
-    /* Acquire; partner: the release of the publisher's thread. */
-    if (atomic_load_explicit(&renewing, memory_order_acquire) || !environment_config(config))
+    /* What is due is known once: it is asked when something can be done about it. */
+    if (!errand_is_free() || !environment_config(config))
         return;
     if (file_has_changed(segment, config) || password_is_refused(segment) ||
         servers_have_changed(segment) || names_are_due(segment))
-        begin();
+        errand_begin(publish_again);
 }

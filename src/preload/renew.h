@@ -26,16 +26,10 @@ enum spawn_end renew_publish(const struct place *place, const char *config, bool
                              bool may_spawn, unsigned wait_ms);
 
 /*
- * For the prober, about once a second. Starts the publisher (background.h), or wakes it, when the
- * file has changed, a password is refused, Sentinels name other servers or names are to be looked
- * up. Waits for nothing: while the publisher is at it, a later call looks again.
+ * For the prober, about once a second: when the file has changed, a password is refused, Sentinels
+ * name other servers or names are to be looked up, that is an errand. Waits for nothing: while one
+ * is under way, a later call looks again.
  */
 void renew_where_due(const struct segment *segment);
-
-/* The publisher: waits for the child. Never returns. */
-void renew_run(void);
-
-/* In a forked child: the publisher stayed behind. */
-void renew_forget(void);
 
 #endif

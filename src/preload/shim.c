@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "preload/background.h"
 #include "preload/environment.h"
+#include "preload/errand.h"
 #include "preload/process.h"
 #include "preload/real.h"
 #include "preload/renew.h"
@@ -52,7 +53,7 @@ static char secrets_path[sizeof(((struct place *)0)->secrets)]; /* written under
 static void forget_attaching(void)
 {
     atomic_store_explicit(&attaching, 0, memory_order_relaxed);
-    renew_forget();
+    errand_forget();
     background_forget();
 }
 

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import subprocess
+import time
 
 import pytest
 
@@ -100,3 +101,19 @@ print(children, sorted(os.listdir("/proc/self/fd")) == before)
 """
     result = preload.run([lab.PYTHON, "-c", program], config)
     assert (result.stdout, result.stderr) == ("True\n[] True\n", "")
+
+
+def test_a_name_that_does_not_resolve_is_looked_up_now_and_then(home, start_redis, preload, write_config, tmp_path):
+    """By a program that starts, but not by each of them: once in 10 s."""
+    east, log = start_redis("east"), tmp_path / "looked.log"
+    config = write_config(lab.service("cache", [home.address], {"east": east.address, "lost": "lost.invalid:6379"}))
+
+    def look_ups():
+        assert preload.run([lab.BUILT_CLIENTS / "one_connect", home.host, home.port], config, log).returncode == 0
+        return log.read_text().count("lost.invalid does not resolve")
+
+    assert look_ups() == 1
+    lab.wait_for(lambda: look_ups() == 2, "the name to be looked up again", pause=0.5)
+    began = time.monotonic()
+    while time.monotonic() < began + 3:
+        assert look_ups() == 2
