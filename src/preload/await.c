@@ -48,12 +48,13 @@ static int active_of(const struct service_view *service)
     return -1;
 }
 
-/* Somebody keeps an eye on the service: one look. */
+/* Somebody keeps an eye on the service, or nobody can: a few loads. */
 static bool is_watched(const struct service_view *service, uint64_t now_ns)
 {
+    enum checks_by checks = background_checks(service->segment, now_ns);
     int active = active_of(service);
 
-    return active >= 0 && is_checked(service, (unsigned)active, BY_PROCESS, now_ns);
+    return active >= 0 && is_checked(service, (unsigned)active, checks, now_ns);
 }
 
 /*
@@ -149,7 +150,7 @@ bool await_checks(struct journey *journey)
         has_waited(came_ns) || !pick_may_wait(journey))
         return true;
     background_needed(service->segment, CALLER_SOCKET, came_ns);
-    if (background_checks(service->segment, came_ns) == BY_NOBODY)
+    if (background_checks(service->segment, came_ns) == BY_NOBODY || is_watched(service, came_ns))
         return true;
     known = await_settled(journey, limit_ns(journey));
     journey->now_ns = clock_boot_ns();

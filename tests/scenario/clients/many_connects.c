@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -92,6 +93,7 @@ static void run_process(int threads)
 {
     pthread_t *ids = calloc((size_t)threads, sizeof *ids);
 
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test may kill our parent */
     for (int i = 0; i < threads; i++)
         if (pthread_create(&ids[i], NULL, work, NULL) != 0)
             exit(2);
