@@ -13,9 +13,10 @@
 #include "state/bank.h"
 #include "state/discovery.h"
 
-#define ASK_NS                (350 * NS_PER_MS) /* all Sentinels at once; enough for a quorum ends it */
-#define SHARE_OF(patience_ns) ((patience_ns)*3 / 8) /* that names leave them, where time is short  \
-                                                     */
+#define ASK_NS (350 * NS_PER_MS) /* all Sentinels at once; enough for a quorum ends it */
+#define SHARE_OF(patience_ns)                                                                      \
+    ((patience_ns)*3 / 8) /* that names leave them, where time is short                            \
+                           */
 
 /* What publishing needs, in a few blocks of memory. */
 struct draft {
