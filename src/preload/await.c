@@ -5,7 +5,9 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "policy/spread.h"
 #include "preload/background.h"
+#include "preload/process.h"
 #include "state/live.h"
 
 #define MOST_NS  (300 * NS_PER_MS) /* what a Sentinel is given to answer */
@@ -48,34 +50,47 @@ static int active_of(const struct service_view *service)
     return -1;
 }
 
+static bool all_are_checked(const struct service_view *service, enum checks_by checks,
+                            uint64_t now_ns)
+{
+    for (unsigned i = 0; i < service->count; i++)
+        if (!is_checked(service, i, checks, now_ns))
+            return false;
+    return true;
+}
+
+static bool spreads(const struct service_view *service)
+{
+    return strategy_spreads((enum strategy)service->settings.strategy);
+}
+
 /* Somebody keeps an eye on the service, or nobody can: a few loads. */
 static bool is_watched(const struct service_view *service, uint64_t now_ns)
 {
     enum checks_by checks = background_checks(service->segment, now_ns);
     int active = active_of(service);
 
-    return active >= 0 && is_checked(service, (unsigned)active, checks, now_ns);
+    return spreads(service) || active < 0 ? all_are_checked(service, checks, now_ns)
+                                          : is_checked(service, (unsigned)active, checks, now_ns);
 }
 
 /*
  * The active endpoint may be used; or none may, as far as they can be checked. Where another may be
- * used, whoever checks is about to make that the active one.
+ * used, whoever checks is about to make that the active one. Where connections are spread there is
+ * none.
  */
 static bool is_settled(const struct service_view *service, enum checks_by checks, uint64_t now_ns)
 {
     int active = active_of(service);
-    bool all = true;
 
-    if (active < 0)
-        return false;
-    if (service_health(service, (unsigned)active, now_ns) == HEALTH_HEALTHY)
+    if (spreads(service))
+        return all_are_checked(service, checks, now_ns);
+    if (active >= 0 && service_health(service, (unsigned)active, now_ns) == HEALTH_HEALTHY)
         return true;
-    for (unsigned i = 0; i < service->count; i++) {
+    for (unsigned i = 0; i < service->count; i++)
         if (service_health(service, i, now_ns) == HEALTH_HEALTHY)
-            return is_beyond(service, (unsigned)active, checks);
-        all = all && is_checked(service, i, checks, now_ns);
-    }
-    return all;
+            return active >= 0 && is_beyond(service, (unsigned)active, checks);
+    return all_are_checked(service, checks, now_ns);
 }
 
 /* This process has waited lately, and the wait is over. Other threads' clocks may be ahead. */
@@ -117,45 +132,65 @@ static bool doze(void)
 }
 
 /* False: the time was up, or a signal came. */
-static bool await_settled(struct journey *journey, uint64_t until_ns)
+static bool await_settled(const struct service_view *service, uint64_t now_ns, uint64_t until_ns)
 {
-    const struct service_view *service = journey->service;
     uint64_t since_ms = clock_wall_ns() / NS_PER_MS;
     bool before = false;
 
-    while (journey->now_ns < until_ns) {
-        enum checks_by checks = background_checks(service->segment, journey->now_ns);
-        bool settled = checks == BY_NOBODY || (is_settled(service, checks, journey->now_ns) &&
-                                               is_agreed(service, since_ms));
+    for (; now_ns < until_ns; now_ns = clock_boot_ns()) {
+        enum checks_by checks = background_checks(service->segment, now_ns);
+        bool settled = checks == BY_NOBODY ||
+                       (is_settled(service, checks, now_ns) && is_agreed(service, since_ms));
 
         /* Twice: what a prober makes of an answer follows in the same round. */
         if (settled && before)
             return true;
         before = settled;
         if (!doze())
-            return false;
-        journey->now_ns = clock_boot_ns();
+            break;
     }
     return false;
+}
+
+/* There is something to wait for, and somebody who sees to it. */
+static bool is_worth_it(const struct service_view *service, enum shim_caller caller,
+                        uint64_t now_ns)
+{
+    background_needed(service->segment, caller, now_ns);
+    return background_checks(service->segment, now_ns) != BY_NOBODY && !is_watched(service, now_ns);
+}
+
+/* Returns what time it is then. */
+static uint64_t await(const struct service_view *service, uint64_t came_ns, uint64_t until_ns)
+{
+    bool known = await_settled(service, came_ns, until_ns);
+    uint64_t now_ns = clock_boot_ns();
+
+    log_debug("%s: waited %u us for the first checks%s", service->settings.name,
+              (unsigned)((now_ns - came_ns) / NS_PER_US), known ? "" : ", in vain");
+    return now_ns;
 }
 
 bool await_checks(struct journey *journey)
 {
     const struct service_view *service = journey->service;
-    uint64_t came_ns = journey->now_ns;
     int saved = errno;
-    bool known;
 
-    if (is_watched(service, came_ns) || !journey->ours || !service->segment->writable ||
-        has_waited(came_ns) || !pick_may_wait(journey))
+    if (is_watched(service, journey->now_ns) || !journey->ours || !service->segment->writable ||
+        has_waited(journey->now_ns) || !pick_may_wait(journey) ||
+        !is_worth_it(service, CALLER_SOCKET, journey->now_ns))
         return true;
-    background_needed(service->segment, CALLER_SOCKET, came_ns);
-    if (background_checks(service->segment, came_ns) == BY_NOBODY || is_watched(service, came_ns))
-        return true;
-    known = await_settled(journey, limit_ns(journey));
-    journey->now_ns = clock_boot_ns();
-    log_debug("%s: waited %u us for the first checks%s", service->settings.name,
-              (unsigned)((journey->now_ns - came_ns) / NS_PER_US), known ? "" : ", in vain");
+    journey->now_ns = await(service, journey->now_ns, limit_ns(journey));
     errno = saved;
     return try_is_still_ours(journey);
+}
+
+void await_checks_for(const struct service_view *service, uint64_t now_ns)
+{
+    int saved = errno;
+
+    if (!is_watched(service, now_ns) && process_is_ours() && service->segment->writable &&
+        !has_waited(now_ns) && is_worth_it(service, CALLER_RESOLVER, now_ns))
+        await(service, now_ns, deadline_ns(now_ns));
+    errno = saved;
 }

@@ -3,7 +3,7 @@
  *
  * A service whose endpoints must be masters, or replicas, has few that are right, and which they
  * are changes. Where nobody on the host has checked for a while, what is known of that is old. The
- * first connect() has its own process check, and waits for what comes of it.
+ * first look-up or connect() has its own process check, and waits for what comes of it.
  */
 #ifndef PRELOAD_AWAIT_H
 #define PRELOAD_AWAIT_H
@@ -11,8 +11,9 @@
 #include "base/hints.h"
 #include "preload/journey.h"
 
-/* See await_verdicts(). */
+/* See below. */
 RARE bool await_checks(struct journey *journey);
+RARE void await_checks_for(const struct service_view *service, uint64_t now_ns);
 
 /*
  * [hook] On a blocking socket, when the active endpoint of such a service is one of unknown health:
@@ -23,6 +24,16 @@ RARE bool await_checks(struct journey *journey);
 static inline bool await_verdicts(struct journey *journey)
 {
     return LIKELY(journey->service->settings.health.role == ROLE_ANY) || await_checks(journey);
+}
+
+/*
+ * The same before a look-up is answered, which may take its time: for programs whose sockets do not
+ * block. Keeps errno.
+ */
+static inline void await_verdicts_on(const struct service_view *service, uint64_t now_ns)
+{
+    if (UNLIKELY(service->settings.health.role != ROLE_ANY))
+        await_checks_for(service, now_ns);
 }
 
 #endif

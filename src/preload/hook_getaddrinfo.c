@@ -128,21 +128,22 @@ static bool ask(const struct lookup *lookup, const char *node, const char *servi
  * then.
  */
 static bool ask_by_port_name(struct lookup *lookup, const char *node, const char *service,
-                             const struct addrinfo *hints, struct addrinfo **answer)
+                             const struct addrinfo *hints, bool may_wait, struct addrinfo **answer)
 {
     struct lookup any;
     uint16_t port;
 
-    if (!lookup_name(node, 0, family_of(hints), &any) || !ask(&any, node, service, hints, answer))
+    if (!lookup_name(node, 0, family_of(hints), may_wait, &any) ||
+        !ask(&any, node, service, hints, answer))
         return false;
     port = answered_port(*answer);
     freeaddrinfo(*answer);
-    return port != 0 && lookup_name(node, port, family_of(hints), lookup) &&
+    return port != 0 && lookup_name(node, port, family_of(hints), may_wait, lookup) &&
            ask(lookup, node, service, hints, answer);
 }
 
 bool hook_getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
-                      struct addrinfo **result)
+                      bool may_wait, struct addrinfo **result)
 {
     long number = service ? port_number(service) : 0;
     struct addrinfo *answer = NULL;
@@ -151,9 +152,9 @@ bool hook_getaddrinfo(const char *node, const char *service, const struct addrin
     if (!keeps_its_meaning(hints))
         return false;
     if (number < 0) {
-        if (!ask_by_port_name(&lookup, node, service, hints, &answer))
+        if (!ask_by_port_name(&lookup, node, service, hints, may_wait, &answer))
             return false;
-    } else if (!lookup_name(node, (uint16_t)number, family_of(hints), &lookup) ||
+    } else if (!lookup_name(node, (uint16_t)number, family_of(hints), may_wait, &lookup) ||
                !ask(&lookup, node, service, hints, &answer)) {
         return false;
     }
@@ -171,7 +172,7 @@ EXPORT int getaddrinfo(const char *restrict node, const char *restrict service,
 
     if (!real_getaddrinfo())
         return EAI_FAIL;
-    if (node && hook_getaddrinfo(node, service, hints, result)) {
+    if (node && hook_getaddrinfo(node, service, hints, true, result)) {
         errno = saved;
         return 0;
     }

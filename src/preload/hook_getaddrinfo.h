@@ -8,8 +8,8 @@
 #include <stdbool.h>
 
 /* True: the name is a service's and `*result` is the answer. False: make the call as it was.
- * Changes errno. real_getaddrinfo() must be there. */
+ * `may_wait`: see lookup_name(). Changes errno. real_getaddrinfo() must be there. */
 bool hook_getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
-                      struct addrinfo **result);
+                      bool may_wait, struct addrinfo **result);
 
 #endif

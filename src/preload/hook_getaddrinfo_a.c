@@ -20,7 +20,8 @@ static bool answered(struct gaicb *request)
     struct addrinfo *answer;
 
     if (!request->ar_name || !real_getaddrinfo() ||
-        !hook_getaddrinfo(request->ar_name, request->ar_service, request->ar_request, &answer))
+        !hook_getaddrinfo(request->ar_name, request->ar_service, request->ar_request, false,
+                          &answer))
         return false;
     request->ar_result = answer;
     request->__return = 0;

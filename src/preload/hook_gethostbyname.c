@@ -12,7 +12,7 @@ EXPORT struct hostent *gethostbyname(const char *name)
 
     if (!real_gethostbyname())
         return NULL;
-    if (name && lookup_name(name, 0, LOOKUP_V4, &lookup)) {
+    if (name && lookup_name(name, 0, LOOKUP_V4, true, &lookup)) {
         struct hostent *answer = real_gethostbyname()(lookup.text);
 
         if (answer) {

@@ -13,7 +13,7 @@ EXPORT struct hostent *gethostbyname2(const char *name, int family)
     if (!real_gethostbyname2())
         return NULL;
     if (name && (family == AF_INET || family == AF_INET6) &&
-        lookup_name(name, 0, family == AF_INET ? LOOKUP_V4 : LOOKUP_V6, &lookup)) {
+        lookup_name(name, 0, family == AF_INET ? LOOKUP_V4 : LOOKUP_V6, true, &lookup)) {
         struct hostent *answer = real_gethostbyname2()(lookup.text, family);
 
         if (answer) {

@@ -16,7 +16,7 @@ EXPORT int gethostbyname2_r(const char *restrict name, int family, struct hosten
     if (!real_gethostbyname2_r())
         return ENOSYS;
     if (name && (family == AF_INET || family == AF_INET6) &&
-        lookup_name(name, 0, family == AF_INET ? LOOKUP_V4 : LOOKUP_V6, &lookup)) {
+        lookup_name(name, 0, family == AF_INET ? LOOKUP_V4 : LOOKUP_V6, true, &lookup)) {
         int code = real_gethostbyname2_r()(lookup.text, family, entry, buffer, size, result, error);
 
         if (code == 0 && *result)

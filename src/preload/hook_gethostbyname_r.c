@@ -15,7 +15,7 @@ EXPORT int gethostbyname_r(const char *restrict name, struct hostent *restrict e
 
     if (!real_gethostbyname_r())
         return ENOSYS;
-    if (name && lookup_name(name, 0, LOOKUP_V4, &lookup)) {
+    if (name && lookup_name(name, 0, LOOKUP_V4, true, &lookup)) {
         int code = real_gethostbyname_r()(lookup.text, entry, buffer, size, result, error);
 
         if (code == 0 && *result)

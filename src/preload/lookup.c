@@ -7,6 +7,7 @@
 #include "base/describe.h"
 #include "base/log.h"
 #include "policy/spread.h"
+#include "preload/await.h"
 #include "preload/background.h"
 #include "preload/learned.h"
 #include "preload/process.h"
@@ -58,7 +59,8 @@ static bool member_address(const struct service_view *service, enum lookup_famil
     return found;
 }
 
-bool lookup_name(const char *name, uint16_t port, enum lookup_family family, struct lookup *out)
+bool lookup_name(const char *name, uint16_t port, enum lookup_family family, bool may_wait,
+                 struct lookup *out)
 {
     int saved = errno;
     const struct segment *segment = shim_segment_in_force(CALLER_RESOLVER);
@@ -66,11 +68,14 @@ bool lookup_name(const char *name, uint16_t port, enum lookup_family family, str
     bool found = false;
 
     if (segment && route_name(segment, name, port, &named)) {
-        enum service_mode mode = service_mode(&named.service, clock_boot_ns());
+        uint64_t now_ns = clock_boot_ns();
+        enum service_mode mode = service_mode(&named.service, now_ns);
 
         if (mode == MODE_OBSERVE)
             log_info("observe %s: look-up of %s", named.service.settings.name, named.name);
         if (mode == MODE_STEER) {
+            if (may_wait)
+                await_verdicts_on(&named.service, now_ns);
             out->is_virtual = named.service.settings.resolve == RESOLVE_VIRTUAL;
             out->address = named.service.settings.virtual_address;
             found = out->is_virtual ? family_fits(&out->address, family)

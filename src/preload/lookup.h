@@ -22,9 +22,10 @@ enum lookup_family { LOOKUP_ANY, LOOKUP_V4, LOOKUP_V6, LOOKUP_V6_OR_MAPPED };
 
 /*
  * False: the name is not ours for this port (0: not said), or no endpoint has an address of that
- * family: make the call as it was.
+ * family: make the call as it was. `may_wait`: for checks (await.h), as look-ups may.
  */
-bool lookup_name(const char *name, uint16_t port, enum lookup_family family, struct lookup *out);
+bool lookup_name(const char *name, uint16_t port, enum lookup_family family, bool may_wait,
+                 struct lookup *out);
 
 /* The answer has been given: connections to it now mean the name. */
 void lookup_given(const struct lookup *lookup);
