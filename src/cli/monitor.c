@@ -90,10 +90,10 @@ static int publish_settings(struct watcher *monitor)
     int status = context_publish(&monitor->context, monitor->settings, PATIENCE_NS, &result);
 
     monitor->due = status != STATUS_DONE;
-    if (status == STATUS_DONE)
-        monitor->pause_ns = 0;
-    else
+    if (status != STATUS_DONE)
         put_off(monitor);
+    else
+        monitor->pause_ns = monitor->again_ns = 0;
     return status;
 }
 
@@ -149,7 +149,6 @@ static void reload(struct watcher *monitor)
     monitor->seen = monitor->tried;
     if (settings_load(monitor->context.config, &settings, &complaints) != 0) {
         refuse(monitor, &complaints);
-        put_off(monitor);
         return;
     }
     take_settings(monitor, settings);
@@ -209,10 +208,12 @@ static void watch_world(struct watcher *monitor)
         monitor->due = true;
     if (!monitor->due || clock_boot_ns() < monitor->again_ns)
         return;
-    if (is_overtaken(monitor))
+    if (is_overtaken(monitor)) {
+        put_off(monitor);
         reload(monitor);
-    else
+    } else {
         publish_settings(monitor);
+    }
 }
 
 /*

@@ -15,7 +15,7 @@
 #include "cli/context.h"
 #include "state/events.h"
 
-#define PATIENCE_NS (400 * NS_PER_MS)
+#define PATIENCE_NS (300 * NS_PER_MS)
 
 /* Nobody reads our stderr: what goes there is for the log of the program that wants to know. */
 static void complain_to_log(void)

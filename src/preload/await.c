@@ -5,7 +5,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "policy/spread.h"
 #include "preload/background.h"
 #include "preload/process.h"
 #include "state/live.h"
@@ -13,6 +12,8 @@
 #define MOST_NS  (300 * NS_PER_MS) /* what a Sentinel is given to answer */
 #define AGAIN_NS (10 * NS_PER_S)   /* who waited in vain does not wait with each connection */
 #define POLL_NS  NS_PER_MS
+
+enum { LOOK_POLLS = 10 }; /* between two looks at who checks, which are system calls */
 
 static atomic_u64 begun_ns; /* CLOCK_BOOTTIME; the last wait of this process. By CAS; relaxed */
 
@@ -39,17 +40,6 @@ static bool is_checked(const struct service_view *service, unsigned index, enum 
            is_beyond(service, index, checks);
 }
 
-/* Index of the active endpoint, -1: none, or one of other settings. */
-static int active_of(const struct service_view *service)
-{
-    uint32_t slot = active_unpack(load_relaxed(&service->live->active)).slot;
-
-    for (unsigned i = 0; i < service->count; i++)
-        if (service->endpoints[i].slot == slot)
-            return (int)i;
-    return -1;
-}
-
 static bool all_are_checked(const struct service_view *service, enum checks_by checks,
                             uint64_t now_ns)
 {
@@ -59,38 +49,25 @@ static bool all_are_checked(const struct service_view *service, enum checks_by c
     return true;
 }
 
-static bool spreads(const struct service_view *service)
-{
-    return strategy_spreads((enum strategy)service->settings.strategy);
-}
-
-/* Somebody keeps an eye on the service, or nobody can: a few loads. */
+/* Somebody keeps an eye on the service, who can make all its checks: a few loads. */
 static bool is_watched(const struct service_view *service, uint64_t now_ns)
 {
-    enum checks_by checks = background_checks(service->segment, now_ns);
-    int active = active_of(service);
+    uint32_t slot = active_unpack(load_relaxed(&service->live->active)).slot;
 
-    return spreads(service) || active < 0 ? all_are_checked(service, checks, now_ns)
-                                          : is_checked(service, (unsigned)active, checks, now_ns);
+    for (unsigned i = 0; i < service->count; i++)
+        if (service->endpoints[i].slot == slot)
+            return is_checked(service, i, BY_PROCESS, now_ns);
+    return all_are_checked(service, BY_PROCESS, now_ns); /* none is active: they are spread */
 }
 
-/*
- * The active endpoint may be used; or none may, as far as they can be checked. Where another may be
- * used, whoever checks is about to make that the active one. Where connections are spread there is
- * none.
- */
+/* Where the connection would go is known to be right; or all that can be known is. */
 static bool is_settled(const struct service_view *service, enum checks_by checks, uint64_t now_ns)
 {
-    int active = active_of(service);
+    struct choice choice = service_choice(service, now_ns);
 
-    if (spreads(service))
-        return all_are_checked(service, checks, now_ns);
-    if (active >= 0 && service_health(service, (unsigned)active, now_ns) == HEALTH_HEALTHY)
-        return true;
-    for (unsigned i = 0; i < service->count; i++)
-        if (service_health(service, i, now_ns) == HEALTH_HEALTHY)
-            return active >= 0 && is_beyond(service, (unsigned)active, checks);
-    return all_are_checked(service, checks, now_ns);
+    return (choice.endpoint >= 0 &&
+            is_checked(service, (unsigned)choice.endpoint, checks, now_ns)) ||
+           all_are_checked(service, checks, now_ns);
 }
 
 /* This process has waited lately, and the wait is over. Other threads' clocks may be ahead. */
@@ -135,13 +112,16 @@ static bool doze(void)
 static bool await_settled(const struct service_view *service, uint64_t now_ns, uint64_t until_ns)
 {
     uint64_t since_ms = clock_wall_ns() / NS_PER_MS;
+    enum checks_by checks = BY_NOBODY;
     bool before = false;
 
-    for (; now_ns < until_ns; now_ns = clock_boot_ns()) {
-        enum checks_by checks = background_checks(service->segment, now_ns);
-        bool settled = checks == BY_NOBODY ||
-                       (is_settled(service, checks, now_ns) && is_agreed(service, since_ms));
+    for (unsigned polls = 0; now_ns < until_ns; polls++, now_ns = clock_boot_ns()) {
+        bool settled;
 
+        if (polls % LOOK_POLLS == 0)
+            checks = background_checks(service->segment, now_ns);
+        settled = checks == BY_NOBODY ||
+                  (is_settled(service, checks, now_ns) && is_agreed(service, since_ms));
         /* Twice: what a prober makes of an answer follows in the same round. */
         if (settled && before)
             return true;
@@ -156,8 +136,16 @@ static bool await_settled(const struct service_view *service, uint64_t now_ns, u
 static bool is_worth_it(const struct service_view *service, enum shim_caller caller,
                         uint64_t now_ns)
 {
+    enum checks_by checks;
+
     background_needed(service->segment, caller, now_ns);
-    return background_checks(service->segment, now_ns) != BY_NOBODY && !is_watched(service, now_ns);
+    checks = background_checks(service->segment, now_ns);
+    if (checks == BY_NOBODY)
+        return false;
+    if (!is_settled(service, checks, now_ns))
+        return true;
+    deadline_ns(now_ns); /* what cannot be checked here: not to be looked at each time */
+    return false;
 }
 
 /* Returns what time it is then. */

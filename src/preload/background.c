@@ -155,6 +155,14 @@ static bool may_probe(const struct segment *segment)
            bank_monitor(&view) <= MONITOR_PROCESS && bank_valid(&view);
 }
 
+/* Where only a monitor is to check (monitor = process), a thread that holds the lease starts it. */
+static bool threads_check(const struct segment *segment)
+{
+    struct bank_view view;
+
+    return bank_open(segment, &view) && bank_monitor(&view) < MONITOR_PROCESS && bank_valid(&view);
+}
+
 /* True when both are there, as far as they are needed. */
 static bool look(const struct segment *segment, enum shim_caller caller, uint64_t now_ns)
 {
@@ -189,10 +197,11 @@ void background_look(const struct segment *segment, enum shim_caller caller, uin
 enum checks_by background_checks(const struct segment *segment, uint64_t now_ns)
 {
     struct lease_holder holder;
+    bool held = lease_holder(segment, now_ns, &holder);
 
-    if (lease_holder(segment, now_ns, &holder))
-        return holder.class == LEASE_PROCESS ? BY_PROCESS : BY_THREAD;
-    return is_running(&prober) ? BY_THREAD : BY_NOBODY;
+    if (held && holder.class == LEASE_PROCESS)
+        return BY_PROCESS;
+    return (held || is_running(&prober)) && threads_check(segment) ? BY_THREAD : BY_NOBODY;
 }
 
 bool background_errands(void)

@@ -41,7 +41,7 @@ static inline void background_needed(const struct segment *segment, enum shim_ca
 
 /*
  * [hook] Who checks the host's endpoints: whoever holds the lease, or else this process's own
- * prober, which is about to. A thread cannot make every check.
+ * prober, which is about to. A thread cannot make every check. Some system calls.
  */
 enum checks_by { BY_NOBODY, BY_THREAD, BY_PROCESS };
 enum checks_by background_checks(const struct segment *segment, uint64_t now_ns);

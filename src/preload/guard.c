@@ -401,8 +401,7 @@ void guard_run(void)
             guard_forget();
             return;
         }
-        if (segment != before)
-            moved_read(&round.moved, shim_segments(), shim_number(segment));
+        moved_read(&round.moved, shim_segments(), shim_number(segment));
         atomic_store_explicit(&watches, true, memory_order_relaxed);
         bell_now = bell_count(segment);
         kick_now = atomic_load_explicit(&kicks, memory_order_relaxed);

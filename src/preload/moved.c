@@ -82,27 +82,44 @@ static bool read_once(struct moved *moved, const struct segment *segments,
     return bank_valid(to);
 }
 
+/* Room for so many. Only ever grown, and what was too small is not given back: the few bytes do no
+ * harm. */
+static bool make_room(struct moved *moved, uint32_t count)
+{
+    void *memory;
+
+    if (count <= moved->room)
+        return true;
+    memory = mmap(NULL, count * sizeof(struct moved_slot), PROT_READ | PROT_WRITE,
+                  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED)
+        return false;
+    moved->slots = memory;
+    moved->room = count;
+    return true;
+}
+
 void moved_read(struct moved *moved, const struct segment *segments, unsigned in_force)
 {
     struct bank_view from, to;
     uint32_t count = 0;
-    void *memory;
 
-    *moved = (struct moved){.segment = in_force};
+    if (!bank_open(&segments[in_force], &to) ||
+        (moved->segment == in_force && moved->sequence == to.sequence))
+        return;
+    moved->segment = in_force;
+    moved->sequence = 0;
+    moved->count = 0;
     for (unsigned i = 0; i < in_force; i++)
         if (bank_open(&segments[i], &from))
             count += from.endpoint_count;
-    if (count == 0)
+    if (!make_room(moved, count))
         return;
-    /* Once per superseded segment, and never given back: the few bytes do no harm. */
-    memory = mmap(NULL, count * sizeof(struct moved_slot), PROT_READ | PROT_WRITE,
-                  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED)
-        return;
-    moved->slots = memory;
     for (int tries = 0; tries < READ_TRIES; tries++)
-        if (bank_open(&segments[in_force], &to) && read_once(moved, segments, &to, count))
+        if (bank_open(&segments[in_force], &to) && read_once(moved, segments, &to, count)) {
+            moved->sequence = to.sequence;
             return;
+        }
     moved->count = 0;
 }
 

@@ -12,15 +12,17 @@
 struct moved_slot;
 
 struct moved {
-    unsigned segment; /* number of the one in force */
-    uint32_t count;
+    unsigned segment;  /* number of the one in force */
+    uint64_t sequence; /* of its settings */
+    uint32_t count, room;
     struct moved_slot *slots;
 };
 
 /*
- * `segments`: those that this process has been attached to, of which number `in_force` is the last.
- * An endpoint is the same while its service, name, host and port are. What cannot be read, or held
- * in memory, is left out.
+ * Reads it anew where that segment, or its settings, are others than the last time. `segments`:
+ * those that this process has been attached to, of which number `in_force` is the last. An endpoint
+ * is the same while its service, name, host and port are. What cannot be read, or held in memory,
+ * is left out.
  */
 void moved_read(struct moved *moved, const struct segment *segments, unsigned in_force);
 

@@ -53,8 +53,8 @@ static void stay_away(void)
 /* What the one that checks for all has to do besides. */
 static void once_a_second(void *segment)
 {
+    launch_where_needed(segment, clock_boot_ns()); /* seldom; else it would find the thread busy */
     renew_where_due(segment);
-    launch_where_needed(segment, clock_boot_ns());
 }
 
 /* One candidacy: probes while it holds the lease, waits while it is deputy, else gives up. */

@@ -26,8 +26,8 @@ enum {
     TICK_MS = 1,
     TICK_MOST_MS = 32,
     TRY_AGAIN_S = 10,
-    ORPHANED = SIGUSR2, /* to the shepherd, when the thread that waits for it is gone */
-    NSIG_BYTES = 8,     /* of a set of signals, to the kernel */
+    ORPHANED = 64,  /* signal to the shepherd, when the thread that waits for it is gone */
+    NSIG_BYTES = 8, /* of a set of signals, to the kernel */
 };
 
 extern const char *gnu_get_libc_version(void) __attribute__((weak)); /* musl has none */

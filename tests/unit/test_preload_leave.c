@@ -221,6 +221,25 @@ START_TEST(sockets_whose_endpoint_goes_with_the_segment_are_left)
 }
 END_TEST
 
+/* As where a name resolves again, or Sentinels have answered. */
+START_TEST(sockets_whose_endpoint_comes_back_after_the_segment_stay)
+{
+    struct tracked tracked;
+
+    start();
+    tracked = steered_to(0, 1, 2);
+    supersede();
+    world->services[0].endpoint_count = 2; /* of "second" */
+    ck_assert_int_eq(world_publish(world), PUBLISHED_CHANGE);
+    look(1, NOW);
+    ck_assert_int_eq(how(tracked), LEAVE_NOW);
+    world->services[0].endpoint_count = 3;
+    ck_assert_int_eq(world_publish(world), PUBLISHED_CHANGE);
+    look(1, NOW);
+    ck_assert_int_eq(how(tracked), LEAVE_NOT);
+}
+END_TEST
+
 START_TEST(sockets_of_a_service_that_goes_with_the_segment_stay)
 {
     struct tracked tracked;
@@ -260,6 +279,7 @@ START_TEST(what_became_of_slots_is_read_again_when_the_settings_change)
     look(1, NOW);
     ck_assert_uint_eq(changes, 0);
     ck_assert_int_eq(how(of_second), LEAVE_NOW);
+    moved = (struct moved){0};
     changes = 3;
     moved_read(&moved, segments, 1);
     ck_assert_int_eq(how(of_second), LEAVE_NOT); /* nothing is known of it */
@@ -276,6 +296,7 @@ int main(void)
         sockets_of_a_superseded_segment_are_left_when_their_endpoint_goes_later,
         sockets_of_another_server_under_the_same_name_are_left,
         sockets_whose_endpoint_goes_with_the_segment_are_left,
+        sockets_whose_endpoint_comes_back_after_the_segment_stay,
         sockets_of_a_service_that_goes_with_the_segment_stay,
         what_became_of_slots_is_read_again_when_the_settings_change,
     };

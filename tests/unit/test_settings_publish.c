@@ -593,7 +593,6 @@ START_TEST(names_and_sentinels_share_the_time_there_is)
     publish_text(&place, "service a { match = { r } discover { master_name = m quorum = 1\n"
                          " sentinels = { '127.0.0.1:26379', 's.test' } } }\n");
     ck_assert_uint_eq(asked, 1);
-    ck_assert_uint_ge(given_ns, NS_PER_MS);
     ck_assert_uint_le(given_ns, 150 * NS_PER_MS);
     ck_assert_uint_ge(clock_boot_ns() - began_ns, 250 * NS_PER_MS);
     name_driver = NULL;

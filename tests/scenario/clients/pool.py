@@ -24,7 +24,11 @@ class Busy:
     def run(self):
         client, last = redis.Redis(connection_pool=pool), time.monotonic()
         while not self.done:
-            name, now = client.get("name"), time.monotonic()
+            try:
+                name = client.get("name")
+            except redis.RedisError as error:
+                name = type(error).__name__
+            now = time.monotonic()
             self.longest, last = max(self.longest, now - last), now
             if name not in self.names:
                 self.names.append(name)
