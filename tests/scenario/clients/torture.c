@@ -1,7 +1,7 @@
 /*
  * What hard-pressed programs do while the library's threads are at work: torture CASE HOST PORT
- * [NUMBER]. Each begins with one connection, prints "server NAME", does its case and says how it
- * went.
+ * [NUMBER]. Each begins with one connection, prints "server NAME", does its case, says how it went
+ * and stays until its standard input ends.
  *
  *     reuse     for NUMBER seconds connections are closed and their descriptors used for other
  *               things at once: "rounds N harmed N"
@@ -193,6 +193,14 @@ static void run_namespace(void)
 
 /* ---- strict, wait ---- */
 
+static void read_input(void)
+{
+    char byte;
+
+    while (read(STDIN_FILENO, &byte, 1) > 0)
+        ;
+}
+
 static void read_to_the_end(int fd)
 {
     char byte;
@@ -311,5 +319,8 @@ int main(int argc, char **argv)
         run_alarms(number);
     else
         run_wait(fd);
+    /* Its threads check: whoever wants to see what they find has time to. */
+    fflush(stdout);
+    read_input();
     return 0;
 }
