@@ -33,6 +33,7 @@ static struct service_view view_of(unsigned segment, uint32_t index)
 
 static void start(void)
 {
+    moved = (struct moved){0};
     world = world_new();
     world_add_service(world, "first", 3);
     world_add_service(world, "second", 3);
