@@ -170,13 +170,19 @@ def await_demotion(server, allowed):
 
 def settle(group):
     """The Sentinels agree on the master, and it has its replicas again."""
-    def settled():
-        return (all(sentinel.names() == group.master.port for sentinel in group.sentinels)
-                and all(role(replica) == "slave" for replica in group.replicas())
-                and all("master_link_status:up" in replica.command("INFO", "replication")
-                        for replica in group.replicas())
-                and all(sentinel.sees_all() for sentinel in group.sentinels))
-    lab.wait_for(settled, "the group to settle", timeout=2 * lab.PATIENCE, pause=0.1)
+    def unsettled():
+        for replica in group.replicas():
+            replication = replica.command("INFO", "replication")
+            if "role:slave" not in replication or "master_link_status:up" not in replication:
+                yield replica.name, replication
+        for sentinel in group.sentinels:
+            if sentinel.names() != group.master.port or not sentinel.sees_all():
+                yield sentinel.port, sentinel.names(), sentinel.command("SENTINEL", "REPLICAS", MASTER)
+
+    try:
+        lab.wait_for(lambda: not any(unsettled()), "the group to settle", timeout=2 * lab.PATIENCE, pause=0.1)
+    except AssertionError as error:
+        raise AssertionError(f"{error}; {group.master.address} is the master, but {list(unsettled())}") from error
 
 
 def start_quietly(server):
