@@ -86,12 +86,12 @@ static void *map_stack(void)
     return area + skipped;
 }
 
+/* With all signals blocked, as they then are in the thread. */
 static int start(struct thread *thread)
 {
     struct real_threads threads;
     const struct sched_param ordinary = {0};
     pthread_attr_t attributes;
-    sigset_t all, before;
     pthread_t id;
     void *stack;
     int error;
@@ -108,12 +108,8 @@ static int start(struct thread *thread)
     pthread_attr_setschedpolicy(&attributes, SCHED_OTHER);
     pthread_attr_setschedparam(&attributes, &ordinary);
     error = threads.setstack(&attributes, stack, STACK_SIZE);
-    if (!error) {
-        sigfillset(&all);
-        sigprocmask(SIG_SETMASK, &all, &before);
+    if (!error)
         error = threads.create(&id, &attributes, enter, thread);
-        sigprocmask(SIG_SETMASK, &before, NULL);
-    }
     pthread_attr_destroy(&attributes);
     if (error)
         munmap(stack, STACK_SIZE);
@@ -133,6 +129,15 @@ static void start_once(struct thread *thread)
     log_warn("no %s thread (error %d)", thread->name, error);
     store_relaxed(&next_try_ns, clock_coarse_ns() + RETRY_S * NS_PER_S);
     atomic_store_explicit(&thread->state, NONE, memory_order_relaxed);
+}
+
+static void start_undisturbed(struct thread *thread)
+{
+    struct hush hush;
+
+    process_hush(&hush);
+    start_once(thread);
+    process_unhush(&hush);
 }
 
 /* Or has been, and cannot be. */
@@ -178,9 +183,9 @@ static bool look(const struct segment *segment, enum shim_caller caller, uint64_
         sigprocmask(SIG_BLOCK, NULL, &blocked) != 0 ||
         !process_may_spawn(caller == CALLER_RESOLVER, &blocked))
         return false;
-    start_once(&guard);
+    start_undisturbed(&guard);
     if (wanted)
-        start_once(&prober);
+        start_undisturbed(&prober);
     return true;
 }
 
@@ -207,7 +212,7 @@ enum checks_by background_checks(const struct segment *segment, uint64_t now_ns)
 bool background_errands(void)
 {
     if (!is_seen_to(&errands) && clock_coarse_ns() >= load_relaxed(&next_try_ns))
-        start_once(&errands);
+        start_undisturbed(&errands);
     return is_running(&errands);
 }
 

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -106,6 +107,22 @@ static bool has_own_seccomp_filter(void)
     long first_count = seccomp_filters("/proc/1/status");
 
     return own_count > 0 && own_count > first_count;
+}
+
+void process_hush(struct hush *hush)
+{
+    sigset_t all;
+
+    sigfillset(&all);
+    hush->before = all; /* a sandbox may not tell */
+    sigprocmask(SIG_BLOCK, &all, &hush->before);
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &hush->cancellable);
+}
+
+void process_unhush(const struct hush *hush)
+{
+    pthread_setcancelstate(hush->cancellable, NULL);
+    sigprocmask(SIG_SETMASK, &hush->before, NULL);
 }
 
 bool process_may_spawn(bool resolver_call, const sigset_t *blocked)

@@ -11,6 +11,17 @@
 #include <signal.h>
 #include <stdbool.h>
 
+/*
+ * [hook] From process_hush() to process_unhush() all signals are blocked and cancellation is off:
+ * neither a handler's siglongjmp nor a cancelled thread leaves half done what is done once.
+ */
+struct hush {
+    sigset_t before;
+    int cancellable;
+};
+void process_hush(struct hush *hush);
+void process_unhush(const struct hush *hush);
+
 /* For the constructor: marks this process; `in_child` runs in each fork() child. */
 void process_arm(void (*in_child)(void));
 

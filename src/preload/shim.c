@@ -57,23 +57,32 @@ static void forget_attaching(void)
     background_forget();
 }
 
-/* True when the hooks may act. Runs once, from the constructor or from a hook that comes before it.
- */
-static bool started(void)
+/* False: another thread is at it, or the library stays off. */
+static bool start(void)
 {
-    int seen = atomic_load_explicit(&state, memory_order_acquire);
+    int seen = NEW;
+    struct hush hush;
 
-    if (seen == NEW) {
-        if (!atomic_compare_exchange_strong_explicit(&state, &seen, STARTING, memory_order_relaxed,
-                                                     memory_order_relaxed))
-            return false;
+    process_hush(&hush);
+    if (atomic_compare_exchange_strong_explicit(&state, &seen, STARTING, memory_order_relaxed,
+                                                memory_order_relaxed)) {
         real_resolve();
         process_arm(forget_attaching);
         /* AT_SECURE: the environment is the caller's, the rights are not. */
         seen = !getauxval(AT_SECURE) && environment_read() ? READY : OFF;
         atomic_store_explicit(&state, seen, memory_order_release);
     }
+    process_unhush(&hush);
     return seen == READY;
+}
+
+/* True when the hooks may act. Runs once, from the constructor or from a hook that comes before it.
+ */
+static bool started(void)
+{
+    int seen = atomic_load_explicit(&state, memory_order_acquire);
+
+    return seen == READY || (seen == NEW && start());
 }
 
 __attribute__((constructor)) static void construct(void)
@@ -173,29 +182,21 @@ static bool may_try(void)
     return clock_coarse_ns() >= load_relaxed(&next_try_ns) && process_is_ours();
 }
 
-/*
- * Attaches, or waits for the thread that does. Signals are blocked and cancellation is off from
- * before `attaching` is taken until after it is released: neither a handler's siglongjmp nor a
- * cancelled thread may leave it taken for ever.
- */
+/* Attaches, or waits for the thread that does. `attaching` must not stay taken for ever. */
 static const struct segment *attach_undisturbed(enum shim_caller caller)
 {
     static const unsigned retry_ms[] = {
         [ATTACHED] = 0, [FAILED_HERE] = RETRY_MS, [NOT_YET] = SOON_MS};
     uintptr_t self = (uintptr_t)&errno, nobody = 0;
     enum attempt_end end;
-    sigset_t all, before;
-    int cancellable;
+    struct hush hush;
     bool taken;
 
-    sigfillset(&all);
-    before = all; /* a sandbox may not tell */
-    sigprocmask(SIG_BLOCK, &all, &before);
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancellable);
+    process_hush(&hush);
     taken = atomic_compare_exchange_strong_explicit(&attaching, &nobody, self, memory_order_acquire,
                                                     memory_order_relaxed);
     if (taken) {
-        end = attach(process_may_spawn(caller == CALLER_RESOLVER, &before));
+        end = attach(process_may_spawn(caller == CALLER_RESOLVER, &hush.before));
         if (end == ATTACHED)
             atomic_store_explicit(&shim_current, &segments[segment_count - 1],
                                   memory_order_release);
@@ -203,8 +204,7 @@ static const struct segment *attach_undisturbed(enum shim_caller caller)
             store_relaxed(&next_try_ns, clock_coarse_ns() + retry_ms[end] * NS_PER_MS);
         atomic_store_explicit(&attaching, 0, memory_order_release);
     }
-    pthread_setcancelstate(cancellable, NULL);
-    sigprocmask(SIG_SETMASK, &before, NULL);
+    process_unhush(&hush);
     return taken ? atomic_load_explicit(&shim_current, memory_order_acquire)
                  : await_other_thread(self);
 }

@@ -48,25 +48,38 @@ def waits(preload, redisteer, tmp_path):
     return connect
 
 
+@pytest.fixture
+def one_wait(waits, write_config):
+    """
+    one_wait(text, to) -> as waits(). On a busy machine the checks may be over before the program comes to wait,
+    or may take too long: that spoils a try, not all of them.
+    """
+    def attempt(text, to, **variables):
+        for tries in range(5):
+            found = waits(write_config(text, f"{tries}.conf"), to, **variables)
+            if found and not found[0][1]:
+                break
+        return found
+
+    return attempt
+
+
 @pytest.mark.parametrize("to", [NAME, ADDRESS])
 @pytest.mark.parametrize("strategy", ["priority", "round-robin"])
-def test_checks_are_waited_for_once(to, strategy, start_redis, write_config, waits):
+def test_checks_are_waited_for_once(to, strategy, start_redis, one_wait):
     east, west = start_redis("east"), start_redis("west")
     text = lab.service("cache", [NAME, ADDRESS], {"east": east.address, "west": west.address},
                        f"{MASTERS}  strategy = {strategy}")
-    for tries in range(3):  # a busy machine spoils one, not all of them
-        [(waited_ms, in_vain)] = waits(write_config(text, f"{tries}.conf"), to)
-        if not in_vain:
-            break
+    [(waited_ms, in_vain)] = one_wait(text, to)
     lab.figure(f"waited {waited_ms:.1f} ms for the first checks")
     assert not in_vain
 
 
 @pytest.mark.parametrize("to, times", [(NAME, 1), (ADDRESS, 0)])
-def test_a_program_whose_sockets_do_not_block_waits_in_its_look_up(to, times, start_redis, write_config, waits):
+def test_a_program_whose_sockets_do_not_block_waits_in_its_look_up(to, times, start_redis, one_wait):
     east = start_redis("east")
-    config = write_config(lab.service("cache", [NAME, ADDRESS], {"east": east.address}, MASTERS))
-    assert len(waits(config, to, NONBLOCKING="1")) == times
+    text = lab.service("cache", [NAME, ADDRESS], {"east": east.address}, MASTERS)
+    assert len(one_wait(text, to, NONBLOCKING="1")) == times
 
 
 def test_no_role_no_wait(start_redis, write_config, waits):

@@ -146,6 +146,15 @@ def test_a_static_program_is_as_ever(build, pair, launch, config_of, write_confi
     assert result.stdout == ("east\n" if build is static_go else "")  # as its code says
 
 
+def test_a_jump_out_of_the_first_call_leaves_nothing_half_done(pair, preload, config_of, redisteer):
+    config = config_of(pair, FAST)
+    assert redisteer("reload", config=config).returncode == 0
+    jumping = lab.BUILT_CLIENTS / "libjumping_start.so"
+    client = [lab.PYTHON, "-c", "import redis; print(redis.Redis('redis.test').get('name').decode())"]
+    result = preload.run(client, config, env={"LD_PRELOAD": f"{lab.LIBRARY}:{jumping}"})
+    assert (result.stdout, result.stderr) == ("east\n", "")
+
+
 # ---- shortages ----
 
 @pytest.mark.parametrize("what", ["mmap", "pthread_create"])
