@@ -21,6 +21,7 @@
 #include "cli/selectors.h"
 #include "cli/users.h"
 #include "heavy/heavy.h"
+#include "policy/backoff.h"
 #include "state/bank.h"
 #include "state/discovery.h"
 #include "state/events.h"
@@ -45,7 +46,7 @@ struct watcher {
     struct settings *settings; /* the last good ones */
     bool due;                  /* to be published again, for what the world says has changed */
     uint64_t again_ns;         /* not before, as the last time failed */
-    uint64_t pause_ns;         /* until then */
+    unsigned failures;         /* in a row */
     struct journal journal;
     struct segment segment;  /* for events; attached anew when another takes its place */
     struct file_stamp tried; /* the file as it was last read, well or badly */
@@ -66,10 +67,8 @@ struct watcher {
 /* What keeps failing is said less and less often. */
 static void put_off(struct watcher *monitor)
 {
-    monitor->pause_ns = monitor->pause_ns == 0 ? NS_PER_S : 2 * monitor->pause_ns;
-    if (monitor->pause_ns > PAUSE_MAX_NS)
-        monitor->pause_ns = PAUSE_MAX_NS;
-    monitor->again_ns = clock_boot_ns() + monitor->pause_ns;
+    monitor->again_ns =
+        clock_boot_ns() + backoff_ns(NS_PER_S, 2000, monitor->failures++, PAUSE_MAX_NS);
 }
 
 /* The settings are the watcher's from now on. */
@@ -90,10 +89,12 @@ static int publish_settings(struct watcher *monitor)
     int status = context_publish(&monitor->context, monitor->settings, PATIENCE_NS, &result);
 
     monitor->due = status != STATUS_DONE;
-    if (status != STATUS_DONE)
+    if (status != STATUS_DONE) {
         put_off(monitor);
-    else
-        monitor->pause_ns = monitor->again_ns = 0;
+    } else {
+        monitor->failures = 0;
+        monitor->again_ns = 0;
+    }
     return status;
 }
 

@@ -78,8 +78,8 @@ static bool has_waited(uint64_t now_ns)
     return begun != 0 && now_ns >= begun + MOST_NS && now_ns < begun + AGAIN_NS;
 }
 
-/* When this call's wait ends: threads that come meanwhile wait for the same. */
-static uint64_t deadline_ns(uint64_t now_ns)
+/* Begins a wait, or joins that of another thread; returns when it began. */
+static uint64_t take_turn(uint64_t now_ns)
 {
     uint64_t begun = load_relaxed(&begun_ns);
 
@@ -87,7 +87,13 @@ static uint64_t deadline_ns(uint64_t now_ns)
         atomic_compare_exchange_strong_explicit(&begun_ns, &begun, now_ns, memory_order_relaxed,
                                                 memory_order_relaxed))
         begun = now_ns;
-    return begun + MOST_NS;
+    return begun;
+}
+
+/* When this call's wait ends. */
+static uint64_t deadline_ns(uint64_t now_ns)
+{
+    return take_turn(now_ns) + MOST_NS;
 }
 
 /* A blocking connect() that the program bounds ends no later for us. */
@@ -132,9 +138,8 @@ static bool await_settled(const struct service_view *service, uint64_t now_ns, u
     return false;
 }
 
-/* There is something to wait for, and somebody who sees to it. */
-static bool is_worth_it(const struct service_view *service, enum shim_caller caller,
-                        uint64_t now_ns)
+/* Has somebody check, if anybody can. False: there is nothing to wait for. */
+static bool set_going(const struct service_view *service, enum shim_caller caller, uint64_t now_ns)
 {
     enum checks_by checks;
 
@@ -144,7 +149,7 @@ static bool is_worth_it(const struct service_view *service, enum shim_caller cal
         return false;
     if (!is_settled(service, checks, now_ns))
         return true;
-    deadline_ns(now_ns); /* what cannot be checked here: not to be looked at each time */
+    take_turn(now_ns); /* what cannot be checked here: not to be looked at each time */
     return false;
 }
 
@@ -166,7 +171,7 @@ bool await_checks(struct journey *journey)
 
     if (is_watched(service, journey->now_ns) || !journey->ours || !service->segment->writable ||
         has_waited(journey->now_ns) || !pick_may_wait(journey) ||
-        !is_worth_it(service, CALLER_SOCKET, journey->now_ns))
+        !set_going(service, CALLER_SOCKET, journey->now_ns))
         return true;
     journey->now_ns = await(service, journey->now_ns, limit_ns(journey));
     errno = saved;
@@ -178,7 +183,7 @@ void await_checks_for(const struct service_view *service, uint64_t now_ns)
     int saved = errno;
 
     if (!is_watched(service, now_ns) && process_is_ours() && service->segment->writable &&
-        !has_waited(now_ns) && is_worth_it(service, CALLER_RESOLVER, now_ns))
+        !has_waited(now_ns) && set_going(service, CALLER_RESOLVER, now_ns))
         await(service, now_ns, deadline_ns(now_ns));
     errno = saved;
 }

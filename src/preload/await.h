@@ -16,10 +16,11 @@ RARE bool await_checks(struct journey *journey);
 RARE void await_checks_for(const struct service_view *service, uint64_t now_ns);
 
 /*
- * [hook] On a blocking socket, when the active endpoint of such a service is one of unknown health:
- * waits for the first checks, but no longer than half of the socket's SO_SNDTIMEO, and in the whole
- * process not later than 300 ms after the first such wait in 10 s began. No wait where nobody
- * checks. A signal ends it. Keeps errno. False: the descriptor is not this socket any more.
+ * [hook] On a blocking socket, when the health of such a service's active endpoint is not known, or
+ * that of any where connections are spread: waits for the first checks, but no longer than half of
+ * the socket's SO_SNDTIMEO, and in the whole process not later than 300 ms after the first such
+ * wait in 10 s began. No wait where nobody checks. A signal ends it. Keeps errno. False: the
+ * descriptor is not this socket any more.
  */
 static inline bool await_verdicts(struct journey *journey)
 {

@@ -59,10 +59,9 @@ static void *enter(void *argument)
     low = (unsigned char *)(((uintptr_t)__builtin_frame_address(0)) & ~(uintptr_t)(STACK_SIZE - 1));
     if ((unsigned char *)__builtin_frame_address(0) - low < STACK_LEAST + GUARD_PAGE) {
         log_warn("no %s: static TLS leaves it too little stack", thread->name);
-        atomic_store_explicit(&thread->state, NEVER, memory_order_relaxed);
-        return NULL;
+    } else {
+        thread->run();
     }
-    thread->run();
     /* What it lacks it would lack again. */
     atomic_store_explicit(&thread->state, NEVER, memory_order_relaxed);
     return NULL;
@@ -151,21 +150,24 @@ static bool is_running(const struct thread *thread)
     return atomic_load_explicit(&thread->state, memory_order_relaxed) == RUNNING;
 }
 
-/* A monitor that others start may be the only one that is to check (monitor = external). */
-static bool may_probe(const struct segment *segment)
+/* `monitor` as the settings have it, which leave less and less to programs. */
+static bool monitor_is_at_most(const struct segment *segment, enum monitor most)
 {
     struct bank_view view;
 
-    return segment->writable && bank_open(segment, &view) &&
-           bank_monitor(&view) <= MONITOR_PROCESS && bank_valid(&view);
+    return bank_open(segment, &view) && bank_monitor(&view) <= (uint32_t)most && bank_valid(&view);
+}
+
+/* A monitor that others start may be the only one that is to check (monitor = external). */
+static bool may_probe(const struct segment *segment)
+{
+    return segment->writable && monitor_is_at_most(segment, MONITOR_PROCESS);
 }
 
 /* Where only a monitor is to check (monitor = process), a thread that holds the lease starts it. */
 static bool threads_check(const struct segment *segment)
 {
-    struct bank_view view;
-
-    return bank_open(segment, &view) && bank_monitor(&view) < MONITOR_PROCESS && bank_valid(&view);
+    return monitor_is_at_most(segment, MONITOR_THREAD);
 }
 
 /* True when both are there, as far as they are needed. */

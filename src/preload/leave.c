@@ -139,29 +139,32 @@ bool leave_read(struct leave *leave, const struct segment *segment, uint64_t now
     return true;
 }
 
-/*
- * Its endpoint was in the settings before these, or in a segment that they supersede, and it is
- * older than they are to us.
- */
-static const struct leave_entry *find_gone(const struct leave *leave, const struct tracked *tracked)
+/* Its endpoint was in the settings before these, or in a segment that they supersede (NO_SLOT). */
+static bool had_endpoint(const struct leave *leave, const struct tracked *tracked)
 {
     char name[NAME_TEXT];
 
+    return tracked->endpoint_slot == NO_SLOT ||
+           bank_slot_name(leave->segment, tracked->endpoint_slot, name);
+}
+
+/* Of a socket that is older than these settings are to us. */
+static const struct leave_entry *find_gone(const struct leave *leave, const struct tracked *tracked)
+{
     if (tracked->started_ns >= leave->read_ns)
         return NULL;
     for (uint32_t i = 0; i < leave->count; i++)
         if (leave->entries[i].endpoint_slot == NO_SLOT &&
             leave->entries[i].service_slot == tracked->service_slot)
-            return tracked->endpoint_slot == NO_SLOT ||
-                           bank_slot_name(leave->segment, tracked->endpoint_slot, name)
-                       ? &leave->entries[i]
-                       : NULL;
+            return had_endpoint(leave, tracked) ? &leave->entries[i] : NULL;
     return NULL;
 }
 
 const struct leave_entry *leave_find(const struct leave *leave, const struct tracked *tracked)
 {
-    for (uint32_t i = 0; i < leave->count && tracked->endpoint_slot != NO_SLOT; i++)
+    if (tracked->endpoint_slot == NO_SLOT)
+        return find_gone(leave, tracked);
+    for (uint32_t i = 0; i < leave->count; i++)
         if (leave->entries[i].endpoint_slot == tracked->endpoint_slot &&
             leave->entries[i].generation == tracked->generation)
             return &leave->entries[i];

@@ -82,8 +82,10 @@ static bool read_once(struct moved *moved, const struct segment *segments,
     return bank_valid(to);
 }
 
-/* Room for so many. Only ever grown, and what was too small is not given back: the few bytes do no
- * harm. */
+/*
+ * Room for so many. Only ever grown, and what was too small is not given back: the few bytes do no
+ * harm.
+ */
 static bool make_room(struct moved *moved, uint32_t count)
 {
     void *memory;
@@ -104,8 +106,8 @@ void moved_read(struct moved *moved, const struct segment *segments, unsigned in
     struct bank_view from, to;
     uint32_t count = 0;
 
-    if (!bank_open(&segments[in_force], &to) ||
-        (moved->segment == in_force && moved->sequence == to.sequence))
+    if (moved->segment == in_force &&
+        (!bank_open(&segments[in_force], &to) || moved->sequence == to.sequence))
         return;
     moved->segment = in_force;
     moved->sequence = 0;

@@ -1,8 +1,6 @@
 #include "preload/shim.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <time.h>
@@ -33,7 +31,7 @@ _Atomic(const struct segment *) shim_current;
 
 /*
  * NEW -> STARTING by CAS; the winner fills in the environment and stores READY or OFF (release;
- * partner: the acquire in started()). OFF is final. Who meets STARTING passes through.
+ * partner: the acquire of whoever sees it). OFF is final. Who meets STARTING passes through.
  */
 static _Atomic(int) state;
 
@@ -64,8 +62,8 @@ static bool start(void)
     struct hush hush;
 
     process_hush(&hush);
-    if (atomic_compare_exchange_strong_explicit(&state, &seen, STARTING, memory_order_relaxed,
-                                                memory_order_relaxed)) {
+    if (atomic_compare_exchange_strong_explicit(&state, &seen, STARTING, memory_order_acquire,
+                                                memory_order_acquire)) {
         real_resolve();
         process_arm(forget_attaching);
         /* AT_SECURE: the environment is the caller's, the rights are not. */

@@ -45,7 +45,7 @@ extern const char *gnu_get_libc_version(void) __attribute__((weak)); /* musl has
  * Both share the host's memory and, because the caller sleeps in vfork's wait, its thread pointer:
  * they use system calls, their own stacks and this struct, and nothing else.
  */
-struct errand {
+struct order {
     char *const *arguments;
     char *const *variables;
     const char *program;
@@ -69,7 +69,7 @@ void spawn_environment(const char *variable)
 
 static int publisher(void *argument)
 {
-    const struct errand *errand = argument;
+    const struct order *order = argument;
     const struct sigaction defaults = {.sa_handler = SIG_DFL};
     sigset_t none;
     int fd;
@@ -86,7 +86,7 @@ static int publisher(void *argument)
         _exit(127);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    execve(errand->program, errand->arguments, errand->variables);
+    execve(order->program, order->arguments, order->variables);
     _exit(127);
 }
 
@@ -100,9 +100,9 @@ static bool doze(const sigset_t *signals)
 
 static int shepherd(void *argument)
 {
-    struct errand *errand = argument;
+    struct order *order = argument;
     const struct sigaction defaults = {.sa_handler = SIG_DFL};
-    uint64_t deadline = clock_boot_ns() + errand->wait_ms * NS_PER_MS;
+    uint64_t deadline = clock_boot_ns() + order->wait_ms * NS_PER_MS;
     sigset_t orphaned;
     pid_t child;
 
@@ -112,10 +112,10 @@ static int shepherd(void *argument)
     sigemptyset(&orphaned);
     sigaddset(&orphaned, ORPHANED);
     prctl(PR_SET_PDEATHSIG, ORPHANED);
-    if (getppid() != errand->host && getppid() != 0) /* 0: in a namespace of pids of its own */
+    if (getppid() != order->host && getppid() != 0) /* 0: in a namespace of pids of its own */
         _exit(0);
-    child = clone(publisher, errand->publisher_stack + STACK_SIZE, CLONE_VM | CLONE_VFORK | SIGCHLD,
-                  errand);
+    child = clone(publisher, order->publisher_stack + STACK_SIZE, CLONE_VM | CLONE_VFORK | SIGCHLD,
+                  order);
     if (child < 0)
         _exit(0);
     for (;;) {
@@ -123,14 +123,14 @@ static int shepherd(void *argument)
         long reaped = syscall(SYS_wait4, child, &status, WNOHANG, NULL);
 
         if (reaped == child) {
-            errand->status = status;
+            order->status = status;
             _exit(0);
         }
         if (reaped < 0)
             _exit(0);
         if (clock_boot_ns() >= deadline || doze(&orphaned)) {
-            if (errand->may_leave) {
-                errand->left = true;
+            if (order->may_leave) {
+                order->left = true;
                 _exit(0);
             }
             kill(child, SIGKILL);
@@ -140,11 +140,7 @@ static int shepherd(void *argument)
     }
 }
 
-/*
- * Who adopts an orphan reaps it, and must not wonder what it is. That is init, except where the
- * host itself is: as a subreaper, or as the first process of a container, or beside such a one.
- */
-static bool orphans_go_to_init(void)
+bool spawn_orphans_go_to_init(void)
 {
     enum { INITIAL_PID_NAMESPACE = 0xEFFFFFFC }; /* PROC_PID_INIT_INO */
     int subreaper = 1;
@@ -219,20 +215,20 @@ static enum end run(const char *command, const struct place *place, const char *
     if (stacks == MAP_FAILED)
         return NO_LUCK;
 
-    struct errand errand = {
+    struct order order = {
         .arguments = (char *const *)(uintptr_t)arguments,
         .variables = (char *const *)(uintptr_t)variables,
         .program = program,
         .publisher_stack = stacks + STACK_SIZE,
         .wait_ms = wait_ms,
         .host = getpid(),
-        .may_leave = orphans_go_to_init(),
+        .may_leave = spawn_orphans_go_to_init(),
         .status = -1,
     };
 
     sigfillset(&all);
     sigprocmask(SIG_BLOCK, &all, &before);
-    child = clone(shepherd, stacks + STACK_SIZE, CLONE_VM | CLONE_VFORK, &errand);
+    child = clone(shepherd, stacks + STACK_SIZE, CLONE_VM | CLONE_VFORK, &order);
     if (child > 0) {
         int status;
 
@@ -245,14 +241,14 @@ static enum end run(const char *command, const struct place *place, const char *
         log_warn("not published: clone failed (errno %d)", errno);
         return NO_LUCK;
     }
-    if (errand.status == 0)
+    if (order.status == 0)
         return DONE;
-    if (errand.left) {
+    if (order.left) {
         log_info("not published within %u ms: its child goes on", wait_ms);
         return GOES_ON;
     }
-    log_warn("publishing %s failed (wait status %d); see `redisteer check`", config, errand.status);
-    return WIFEXITED(errand.status) && WEXITSTATUS(errand.status) == 2 ? BAD_FILE : NO_LUCK;
+    log_warn("publishing %s failed (wait status %d); see `redisteer check`", config, order.status);
+    return WIFEXITED(order.status) && WEXITSTATUS(order.status) == 2 ? BAD_FILE : NO_LUCK;
 }
 
 /*

@@ -30,6 +30,12 @@ enum spawn_end spawn_publisher(const struct place *place, const char *config, bo
 bool spawn_monitor(const struct place *place, const char *config, unsigned wait_ms);
 
 /*
+ * Who adopts an orphan reaps it, and must not wonder what it is. That is init, except where the
+ * host itself is: as a subreaper, or as the first process of a container, or beside such a one.
+ */
+bool spawn_orphans_go_to_init(void);
+
+/*
  * For the constructor: what the child's environment holds beside PATH, "REDISTEER_LOG=…" or "".
  * Kept, not copied.
  */

@@ -171,8 +171,8 @@ int settings_find(const char *explicit_path, char out[static PATH_TEXT]);
 struct publish_ways {
     uint64_t
         patience_ns; /* for names to resolve, and Sentinels to answer; 0: as long as it takes */
-    /* Asks Sentinels of which nothing is known, at most SERVICES_MAX services'. NULL: nobody does.
-     */
+    /* Asks Sentinels of which nothing is known, at most SERVICES_MAX services', for 350 ms at most.
+     * NULL: nobody does. */
     void (*ask)(struct discovery_question *questions, size_t count, uint64_t patience_ns);
     void (*say)(const char *line); /* messages for people, a line each */
 };

@@ -128,10 +128,9 @@ def test_nobody_waits_for_sentinels_that_are_no_longer_asked(start_redis, tmp_pa
     group = Group(start_redis, tmp_path)
     try:
         config = write_config(service(group.sentinels))
-        assert waits(config)
+        waits(config)  # from now on it is known when they last agreed
         write_config(lab.service("cache", [NAME], {"east": group.master.address}, MASTERS))
-        [(_, in_vain)] = waits(config)
-        assert not in_vain
+        assert [in_vain for _, in_vain in waits(config)] in ([], [False])
     finally:
         group.stop()
 

@@ -193,20 +193,17 @@ static void run_namespace(void)
 
 /* ---- strict, wait ---- */
 
-static void read_input(void)
-{
-    char byte;
-
-    while (read(STDIN_FILENO, &byte, 1) > 0)
-        ;
-}
-
-static void read_to_the_end(int fd)
+static void drain(int fd)
 {
     char byte;
 
     while (read(fd, &byte, 1) > 0)
         ;
+}
+
+static void read_to_the_end(int fd)
+{
+    drain(fd);
     if (write(STDOUT_FILENO, "shut\n", 5) < 0)
         _exit(4);
 }
@@ -321,6 +318,6 @@ int main(int argc, char **argv)
         run_wait(fd);
     /* Its threads check: whoever wants to see what they find has time to. */
     fflush(stdout);
-    read_input();
+    drain(STDIN_FILENO);
     return 0;
 }
