@@ -1,7 +1,6 @@
 #include "base/address.h"
 
 #include <arpa/inet.h>
-#include <endian.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -11,26 +10,35 @@
 #include "base/hints.h"
 #include "base/text.h"
 
-static const uint8_t mapped_prefix[12] = {[10] = 0xff, [11] = 0xff};
+enum { V4_AT = 12 }; /* where the four bytes of an IPv4 address lie in struct address */
 
-/* sockaddr_in6 without its scope, as RFC 2133 had it: Linux still takes it. */
-enum { SOCKADDR_IN6_LEAST = offsetof(struct sockaddr_in6, sin6_scope_id) };
-
-static void set_v4(struct address *address, const void *ip)
+/* Whole words: what is read as words soon after must not have been written in smaller pieces. */
+static void set_v4(struct address *address, uint32_t ip)
 {
-    memcpy(address->ip, mapped_prefix, sizeof(mapped_prefix));
-    memcpy(address->ip + sizeof(mapped_prefix), ip, 4);
+    const uint64_t half[2] = {0, htobe64(address_low_word_v4(ip))};
+
+    memcpy(address->ip, half, sizeof(half));
 }
 
-/* Only here does a scope mean anything; Linux ignores it in other addresses. */
-static bool is_link_local(const struct address *address)
+static uint64_t high_word(const struct address *address)
 {
-    return address->ip[0] == 0xfe && (address->ip[1] & 0xc0) == 0x80;
+    uint64_t word;
+
+    memcpy(&word, address->ip, sizeof(word));
+    return be64toh(word);
+}
+
+static uint64_t low_word(const struct address *address)
+{
+    uint64_t word;
+
+    memcpy(&word, address->ip + sizeof(word), sizeof(word));
+    return be64toh(word);
 }
 
 bool address_is_v4(const struct address *address)
 {
-    return memcmp(address->ip, mapped_prefix, sizeof(mapped_prefix)) == 0;
+    return high_word(address) == 0 && low_word(address) >> 32 == 0xffff;
 }
 
 bool address_same_ip(const struct address *a, const struct address *b)
@@ -43,80 +51,41 @@ bool address_equal(const struct address *a, const struct address *b)
     return a->port == b->port && address_same_ip(a, b);
 }
 
-static uint64_t hash_halves(const uint64_t half[2], uint32_t scope)
-{
-    /* In host order neighbours differ in the low bits. Fibonacci hashing (Knuth, volume 3, 6.4)
-     * carries those upwards, so the high half is the good one. */
-    uint64_t hash =
-        (be64toh(half[0]) * 3 + be64toh(half[1]) + scope) * UINT64_C(0x9e3779b97f4a7c15);
-
-    return hash ^ hash >> 32;
-}
-
-/* By words: every connect() of the program pays for this one. */
 uint64_t address_hash_ip(const struct address *address)
 {
-    uint64_t half[2];
-
-    memcpy(half, address->ip, sizeof(half));
-    return hash_halves(half, address->scope);
+    return address_hash_words(high_word(address), low_word(address), address->scope);
 }
 
-HOT bool address_hash_sockaddr(const void *sockaddr, size_t length, uint64_t *hash)
-{
-    union { /* byte order is that of the network, as in struct address */
-        uint8_t ip[16];
-        uint64_t half[2];
-    } address;
-    const unsigned char *bytes = sockaddr;
-    sa_family_t family;
-    uint32_t scope = 0;
-
-    if (length < sizeof(family))
-        return false;
-    memcpy(&family, bytes + offsetof(struct sockaddr, sa_family), sizeof(family));
-    if (LIKELY(family == AF_INET && length >= sizeof(struct sockaddr_in))) {
-        address.half[0] = 0;
-        memcpy(address.ip + 8, mapped_prefix + 8, 4);
-        memcpy(address.ip + 12, bytes + offsetof(struct sockaddr_in, sin_addr), 4);
-    } else if (family == AF_INET6 && length >= SOCKADDR_IN6_LEAST) {
-        memcpy(address.ip, bytes + offsetof(struct sockaddr_in6, sin6_addr), sizeof(address.ip));
-        if (address.ip[0] == 0xfe && (address.ip[1] & 0xc0) == 0x80 &&
-            length >= sizeof(struct sockaddr_in6))
-            memcpy(&scope, bytes + offsetof(struct sockaddr_in6, sin6_scope_id), sizeof(scope));
-    } else {
-        return false;
-    }
-    *hash = hash_halves(address.half, scope);
-    return true;
-}
-
+/* The program's may be unaligned. */
 HOT int address_from_sockaddr(const void *sockaddr, size_t length, struct address *out)
 {
-    union socket_address copy; /* the program's may be unaligned */
+    const unsigned char *bytes = sockaddr;
+    struct sockaddr_in6 v6 = {0};
     sa_family_t family;
+    in_port_t port;
+    uint32_t ip;
 
-    memset(out, 0, sizeof(*out));
+    *out = (struct address){0};
     if (length < sizeof(family))
         return -EINVAL;
-    memcpy(&family, sockaddr, sizeof(family));
+    memcpy(&family, bytes + offsetof(struct sockaddr, sa_family), sizeof(family));
     if (LIKELY(family == AF_INET)) {
-        if (length < sizeof(copy.v4))
+        if (length < sizeof(struct sockaddr_in))
             return -EINVAL;
-        memcpy(&copy.v4, sockaddr, sizeof(copy.v4));
-        set_v4(out, &copy.v4.sin_addr);
-        out->port = ntohs(copy.v4.sin_port);
+        memcpy(&ip, bytes + offsetof(struct sockaddr_in, sin_addr), sizeof(ip));
+        memcpy(&port, bytes + offsetof(struct sockaddr_in, sin_port), sizeof(port));
+        set_v4(out, ip);
+        out->port = ntohs(port);
         return 0;
     }
     if (family == AF_INET6) {
         if (length < SOCKADDR_IN6_LEAST)
             return -EINVAL;
-        memset(&copy, 0, sizeof(copy));
-        memcpy(&copy, sockaddr, length < sizeof(copy) ? length : sizeof(copy));
-        memcpy(out->ip, &copy.v6.sin6_addr, sizeof(out->ip));
-        out->port = ntohs(copy.v6.sin6_port);
-        if (is_link_local(out) && length >= sizeof(copy.v6))
-            out->scope = copy.v6.sin6_scope_id;
+        memcpy(&v6, bytes, length < sizeof(v6) ? length : sizeof(v6));
+        memcpy(out->ip, &v6.sin6_addr, sizeof(out->ip));
+        out->port = ntohs(v6.sin6_port);
+        if (address_has_scope(high_word(out)) && length >= sizeof(v6))
+            out->scope = v6.sin6_scope_id;
         return 0;
     }
     return -EAFNOSUPPORT;
@@ -129,7 +98,7 @@ int address_to_sockaddr(const struct address *address, int family, union socket_
     if (LIKELY(family == AF_INET) && address_is_v4(address)) {
         out->v4.sin_family = AF_INET;
         out->v4.sin_port = htons(address->port);
-        memcpy(&out->v4.sin_addr, address->ip + sizeof(mapped_prefix), 4);
+        memcpy(&out->v4.sin_addr, address->ip + V4_AT, 4);
         *length = sizeof(out->v4);
         return 0;
     }
@@ -167,10 +136,10 @@ int address_parse_ip(const char *text, struct address *out)
 {
     const char *percent = strchr(text, '%');
     char ip[ADDRESS_IP_TEXT];
-    uint8_t v4[4];
+    uint32_t v4;
 
     memset(out, 0, sizeof(*out));
-    if (inet_pton(AF_INET, text, v4) == 1) {
+    if (inet_pton(AF_INET, text, &v4) == 1) {
         set_v4(out, v4);
         return 0;
     }
@@ -180,7 +149,7 @@ int address_parse_ip(const char *text, struct address *out)
         ip[percent - text] = '\0';
     if (inet_pton(AF_INET6, ip, out->ip) != 1)
         goto invalid;
-    if (percent && (!is_link_local(out) || parse_number(percent + 1, UINT32_MAX, &out->scope) != 0))
+    if (percent && (!address_has_scope(high_word(out)) || parse_number(percent + 1, UINT32_MAX, &out->scope) != 0))
         goto invalid;
     return 0;
 invalid:
@@ -191,7 +160,7 @@ invalid:
 const char *address_format_ip(const struct address *address, char out[static ADDRESS_IP_TEXT])
 {
     if (address_is_v4(address)) {
-        inet_ntop(AF_INET, address->ip + sizeof(mapped_prefix), out, ADDRESS_IP_TEXT);
+        inet_ntop(AF_INET, address->ip + V4_AT, out, ADDRESS_IP_TEXT);
         return out;
     }
     inet_ntop(AF_INET6, address->ip, out, ADDRESS_IP_TEXT);

@@ -10,11 +10,15 @@
 #ifndef BASE_ADDRESS_H
 #define BASE_ADDRESS_H
 
+#include <endian.h>
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/socket.h>
+
+#include "base/hints.h"
 
 struct address {
     uint8_t ip[16]; /* network byte order; IPv4 as ::ffff:a.b.c.d */
@@ -47,11 +51,67 @@ uint64_t address_hash_ip(const struct address *address);                /* [hook
  */
 int address_from_sockaddr(const void *sockaddr, size_t length, struct address *out);
 
+/* sockaddr_in6 without its scope, as RFC 2133 had it: Linux still takes it. */
+enum { SOCKADDR_IN6_LEAST = offsetof(struct sockaddr_in6, sin6_scope_id) };
+
+/* Only in a link-local address (its first 64 bits, host order) does a scope mean anything; Linux
+ * ignores it in others. */
+static inline bool address_has_scope(uint64_t high)
+{
+    return high >> 54 == 0xfe80 >> 6;
+}
+
+/*
+ * Of an IP as two words in host order, where neighbours differ in the low bits: Fibonacci hashing
+ * (Knuth, volume 3, 6.4) carries those upwards, so the high half is the good one.
+ */
+static inline uint64_t address_hash_words(uint64_t high, uint64_t low, uint32_t scope)
+{
+    uint64_t hash = (high * 3 + low + scope) * UINT64_C(0x9e3779b97f4a7c15);
+
+    return hash ^ hash >> 32;
+}
+
+/* ::ffff:a.b.c.d, its low word. `ip` as the network has it. */
+static inline uint64_t address_low_word_v4(uint32_t ip)
+{
+    return UINT64_C(0xffff) << 32 | be32toh(ip);
+}
+
 /*
  * [hook] address_hash_ip() of what address_from_sockaddr() would read, without reading it all: the
- * first question of every connect(). False where that would fail.
+ * first question of every connect(), inline because every connect() of the program pays for it.
+ * False where that would fail. In loads as wide as the program's own stores may have been: a wider
+ * one would wait for them.
  */
-bool address_hash_sockaddr(const void *sockaddr, size_t length, uint64_t *hash);
+static inline bool address_hash_sockaddr(const void *sockaddr, size_t length, uint64_t *hash)
+{
+    const unsigned char *bytes = sockaddr;
+    sa_family_t family;
+
+    if (length < sizeof(family))
+        return false;
+    memcpy(&family, bytes + offsetof(struct sockaddr, sa_family), sizeof(family));
+    if (LIKELY(family == AF_INET) && length >= sizeof(struct sockaddr_in)) {
+        uint32_t ip;
+
+        memcpy(&ip, bytes + offsetof(struct sockaddr_in, sin_addr), sizeof(ip));
+        *hash = address_hash_words(0, address_low_word_v4(ip), 0);
+        return true;
+    }
+    if (family == AF_INET6 && length >= SOCKADDR_IN6_LEAST) {
+        uint64_t half[2], high;
+        uint32_t scope = 0;
+
+        memcpy(half, bytes + offsetof(struct sockaddr_in6, sin6_addr), sizeof(half));
+        high = be64toh(half[0]);
+        if (UNLIKELY(address_has_scope(high)) && length >= sizeof(struct sockaddr_in6))
+            memcpy(&scope, bytes + offsetof(struct sockaddr_in6, sin6_scope_id), sizeof(scope));
+        *hash = address_hash_words(high, be64toh(half[1]), scope);
+        return true;
+    }
+    return false;
+}
 
 /*
  * [hook] Writes `address` for a socket of `family`: AF_INET takes IPv4 only; on AF_INET6 an IPv4

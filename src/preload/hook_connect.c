@@ -13,18 +13,31 @@ HOT static ssize_t call_connect(const struct attempt *attempt, int fd,
     return real_connect(fd, address, length);
 }
 
-HOT static int steered_connect(int fd, const struct sockaddr *address, socklen_t length)
+HOT __attribute__((noinline)) static int
+steered_connect(int fd, const struct sockaddr *address, socklen_t length)
 {
     struct attempt attempt = {.call = call_connect, .address = address, .length = length};
 
     return (int)steer(fd, &attempt);
 }
 
-HOT int hook_connect(int fd, const struct sockaddr *address, socklen_t length)
+/* Apart, so that the others need no stack for it. */
+RARE static int unclear_connect(int fd, const struct sockaddr *address, socklen_t length)
 {
     if (steer_wanted(address, length))
         return steered_connect(fd, address, length);
     return real_connect(fd, address, length);
+}
+
+HOT int hook_connect(int fd, const struct sockaddr *address, socklen_t length)
+{
+    enum first_sight sight = steer_first_sight(address, length);
+
+    if (LIKELY(sight == DECLINED))
+        return real_connect(fd, address, length);
+    if (sight == WANTED)
+        return steered_connect(fd, address, length);
+    return unclear_connect(fd, address, length);
 }
 
 HOT EXPORT int connect(int fd, const struct sockaddr *address, socklen_t length)

@@ -24,19 +24,22 @@ static bool kernel_can_read(uintptr_t address)
     return !fault;
 }
 
-static bool page_readable(uintptr_t address)
+static bool ask_page(uintptr_t address)
 {
     uintptr_t page = address >> READABLE_PAGE_SHIFT;
 
-    if (readable_known(address))
+    if (readable_page(page))
         return true;
     if (!kernel_can_read(address))
         return false;
-    atomic_store_explicit(&readable_pages[page % READABLE_PAGES], page, memory_order_relaxed);
+    atomic_store_explicit(&readable_pages[page % READABLE_PAGES], READABLE_WORD(page),
+                          memory_order_relaxed);
     return true;
 }
 
-bool readable_ask(uintptr_t first, uintptr_t last)
+RARE bool readable_ask(const void *memory, size_t size)
 {
-    return last >= first && page_readable(first) && page_readable(last);
+    uintptr_t first = (uintptr_t)memory, last = first + size - 1;
+
+    return last >= first && ask_page(first) && ask_page(last);
 }

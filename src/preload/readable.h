@@ -14,29 +14,36 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/hints.h"
+
 enum { READABLE_PAGE_SHIFT = 12, READABLE_PAGES = 64 };
 
-/* Page numbers found readable; 0 = empty. Each word stands for itself: relaxed. */
+/* Pages found readable, as READABLE_WORD(page); 0 = empty. Each word stands for itself: relaxed. */
+#define READABLE_WORD(page) (~(uintptr_t)(page)) /* never 0 */
 extern _Atomic(uintptr_t) readable_pages[READABLE_PAGES];
 
 /* Asks the kernel. */
-bool readable_ask(uintptr_t first, uintptr_t last);
+bool readable_ask(const void *memory, size_t size);
 
-static inline bool readable_known(uintptr_t address)
+static inline bool readable_page(uintptr_t page)
 {
-    uintptr_t page = address >> READABLE_PAGE_SHIFT;
+    return atomic_load_explicit(&readable_pages[page % READABLE_PAGES], memory_order_relaxed) ==
+           READABLE_WORD(page);
+}
 
-    /* Page 0 is what an empty place looks like. */
-    return page != 0 && atomic_load_explicit(&readable_pages[page % READABLE_PAGES],
-                                             memory_order_relaxed) == page;
+/* [hook] Known to be, with a few loads. False: readable() asks. `size` is 4..4096 bytes. */
+static inline bool readable_known(const void *memory, size_t size)
+{
+    uintptr_t first = (uintptr_t)memory >> READABLE_PAGE_SHIFT;
+    uintptr_t last = ((uintptr_t)memory + size - 1) >> READABLE_PAGE_SHIFT;
+
+    return readable_page(first) && (LIKELY(first == last) || readable_page(last));
 }
 
 /* [hook] errno untouched. `size` is 4..4096 bytes. */
 static inline bool readable(const void *memory, size_t size)
 {
-    uintptr_t first = (uintptr_t)memory, last = first + size - 1;
-
-    return (readable_known(first) && readable_known(last)) || readable_ask(first, last);
+    return readable_known(memory, size) || readable_ask(memory, size);
 }
 
 #endif

@@ -39,12 +39,43 @@ static const char *const names[REAL_COUNT] = {
     [PTHREAD_ATTR_SETSTACK] = "pthread_attr_setstack",
 };
 
-static real_pointer pointers[REAL_COUNT];
+/* What the socket functions are before the constructor has found libc's, and where there is none. */
+static int raw_connect(int fd, const struct sockaddr *address, socklen_t length)
+{
+    return (int)syscall(SYS_connect, fd, address, length);
+}
+
+static int raw_getsockopt(int fd, int level, int name, void *value, socklen_t *length)
+{
+    return (int)syscall(SYS_getsockopt, fd, level, name, value, length);
+}
+
+static ssize_t raw_sendto(int fd, const void *data, size_t size, int flags,
+                          const struct sockaddr *address, socklen_t length)
+{
+    return syscall(SYS_sendto, fd, data, size, flags, address, length);
+}
+
+static ssize_t raw_sendmsg(int fd, const struct msghdr *message, int flags)
+{
+    return syscall(SYS_sendmsg, fd, message, flags);
+}
+
+static real_pointer pointers[REAL_COUNT] = {
+    [CONNECT] = (void *)raw_connect,
+    [GETSOCKOPT] = (void *)raw_getsockopt,
+    [SENDTO] = (void *)raw_sendto,
+    [SENDMSG] = (void *)raw_sendmsg,
+};
 
 void real_resolve(void)
 {
-    for (unsigned i = 0; i < REAL_COUNT; i++)
-        atomic_store_explicit(&pointers[i], symbol_next(names[i]), memory_order_relaxed);
+    for (unsigned i = 0; i < REAL_COUNT; i++) {
+        void *found = symbol_next(names[i]);
+
+        if (found)
+            atomic_store_explicit(&pointers[i], found, memory_order_relaxed);
+    }
 }
 
 static void *known(unsigned which)
@@ -68,16 +99,14 @@ int real_connect(int fd, const struct sockaddr *address, socklen_t length)
 {
     int (*function)(int, const struct sockaddr *, socklen_t) = known(CONNECT);
 
-    return function ? function(fd, address, length)
-                    : (int)syscall(SYS_connect, fd, address, length);
+    return function(fd, address, length);
 }
 
 int real_getsockopt(int fd, int level, int name, void *value, socklen_t *length)
 {
     int (*function)(int, int, int, void *, socklen_t *) = known(GETSOCKOPT);
 
-    return function ? function(fd, level, name, value, length)
-                    : (int)syscall(SYS_getsockopt, fd, level, name, value, length);
+    return function(fd, level, name, value, length);
 }
 
 ssize_t real_sendto(int fd, const void *data, size_t size, int flags,
@@ -86,15 +115,14 @@ ssize_t real_sendto(int fd, const void *data, size_t size, int flags,
     ssize_t (*function)(int, const void *, size_t, int, const struct sockaddr *, socklen_t) =
         known(SENDTO);
 
-    return function ? function(fd, data, size, flags, address, length)
-                    : syscall(SYS_sendto, fd, data, size, flags, address, length);
+    return function(fd, data, size, flags, address, length);
 }
 
 ssize_t real_sendmsg(int fd, const struct msghdr *message, int flags)
 {
     ssize_t (*function)(int, const struct msghdr *, int) = known(SENDMSG);
 
-    return function ? function(fd, message, flags) : syscall(SYS_sendmsg, fd, message, flags);
+    return function(fd, message, flags);
 }
 
 /* What the constructor found: a look-up now would take the loader's lock in the middle of

@@ -124,7 +124,8 @@ HOT __attribute__((noinline)) static ssize_t steer_to(const struct service_view 
     };
     enum service_mode mode;
 
-    if (UNLIKELY(told_already(fd, journey.cookie, attempt, &journey.result))) {
+    if (UNLIKELY(track_may_know(fd, journey.cookie)) &&
+        told_already(fd, journey.cookie, attempt, &journey.result)) {
         if (journey.result >= 0)
             errno = saved;
         return journey.result;

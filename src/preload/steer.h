@@ -22,18 +22,36 @@ static inline bool is_unspecified(const struct sockaddr *address)
     return family == AF_UNSPEC;
 }
 
+static inline bool steer_length_fits(socklen_t length)
+{
+    return length >= sizeof(struct sockaddr_in) && length <= sizeof(struct sockaddr_storage);
+}
+
+enum first_sight { DECLINED, WANTED, UNCLEAR };
+
 /*
- * [hook] The first, cheap question: could this destination be ours? False for nearly every call:
- * then the hook makes the real call and nothing else. Inline, because every connect() of the
- * program pays for it. Never faults on a wild pointer; errno untouched.
+ * [hook] Could this destination be ours? DECLINED: certainly not, and the hook makes the real call
+ * and nothing else. So nearly every connect() of a program ends; this is all inline and calls
+ * nothing, so that it costs no stack frame. UNCLEAR: steer_wanted() finds out.
  */
+static inline enum first_sight steer_first_sight(const struct sockaddr *address, socklen_t length)
+{
+    const struct segment *segment = atomic_load_explicit(&shim_current, memory_order_acquire);
+    uint64_t hash;
+
+    if (UNLIKELY(!segment) || !steer_length_fits(length) || !readable_known(address, length) ||
+        !address_hash_sockaddr(address, length, &hash))
+        return UNCLEAR;
+    return bank_may_have_ip(segment, hash) ? WANTED : DECLINED;
+}
+
+/* [hook] The same, certain. Never faults on a wild pointer; errno untouched. */
 static inline bool steer_wanted(const struct sockaddr *address, socklen_t length)
 {
     const struct segment *segment;
     uint64_t hash;
 
-    if (length < sizeof(struct sockaddr_in) || length > sizeof(struct sockaddr_storage) ||
-        !readable(address, length))
+    if (!steer_length_fits(length) || !readable(address, length))
         return false;
     if (!address_hash_sockaddr(address, length, &hash))
         return is_unspecified(address); /* the socket is taken out of its connection */

@@ -115,15 +115,14 @@ static bool is_decided(int error)
     return error != EALREADY && error != EINPROGRESS && error != EINTR;
 }
 
-HOT __attribute__((noinline)) bool told_already(int fd, uint64_t cookie,
-                                                const struct attempt *attempt, ssize_t *result)
+RARE bool told_already(int fd, uint64_t cookie, const struct attempt *attempt, ssize_t *result)
 {
     struct connect_rules rules;
     struct tracked tracked;
     enum resumption resumed = NOT_RESUMED;
     int error, state;
 
-    if (LIKELY(!track_find(fd, cookie, &tracked)))
+    if (!track_find(fd, cookie, &tracked))
         return false;
     state = socket_state(fd);
     if (state == TCP_CLOSE && !tracked.connecting)

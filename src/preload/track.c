@@ -150,13 +150,18 @@ static bool is_attempt(uint64_t state, uint32_t attempt)
     return (state >> ATTEMPT_SHIFT & ATTEMPT_MASK) == attempt;
 }
 
-HOT bool track_find(int fd, uint64_t cookie, struct tracked *out)
+/* Mostly the place is of a descriptor that was closed since. */
+HOT bool track_may_know(int fd, uint64_t cookie)
+{
+    return fd >= 0 && cookie != 0 && load_relaxed(&slot_of(fd)->cookie) == cookie;
+}
+
+bool track_find(int fd, uint64_t cookie, struct tracked *out)
 {
     const struct slot *slot = slot_of(fd);
     uint64_t where, state, state_after;
 
-    /* Mostly the place is of a descriptor that was closed since; what follows makes sure. */
-    if (LIKELY(fd < 0 || cookie == 0 || load_relaxed(&slot->cookie) != cookie))
+    if (!track_may_know(fd, cookie))
         return false;
     state = atomic_load_explicit(&slot->state, memory_order_acquire);
     where = load_relaxed(&slot->where);

@@ -54,7 +54,10 @@ bool track_begin(int fd, const struct tracked *what);
  */
 bool track_follows(int fd, const struct tracked *what);
 
-/* What is known of `fd`, whose cookie is `cookie`; false: nothing. */
+/* False: nothing is known of `fd`, whose cookie is `cookie`. One load; true may be too much said. */
+bool track_may_know(int fd, uint64_t cookie);
+
+/* What is known of it; false: nothing. */
 bool track_find(int fd, uint64_t cookie, struct tracked *out);
 
 /* True for exactly one caller per track_begin(): the one that may record the outcome. */

@@ -57,18 +57,6 @@ static const struct bank *bank_at(const struct segment *segment, uint64_t sequen
     return bank;
 }
 
-HOT bool bank_may_have_ip(const struct segment *segment, uint64_t ip_hash)
-{
-    uint64_t sequence = current_sequence(segment);
-    const struct bank *bank = bank_at(segment, sequence);
-    uint64_t bucket = ip_hash & (load32(&bank->ip_buckets) - 1);
-    uint64_t at = (load32(&bank->ip_table_at) & ~3u) + bucket * sizeof(uint32_t);
-    const void *head = (const unsigned char *)(const void *)bank + at;
-
-    /* Only what this load needs is checked; bank_open() finds out what else is wrong. */
-    return at >= segment->bank_size || load32(head) != 0 || !sequence_is_still(segment, sequence);
-}
-
 static bool open_at(const struct segment *segment, uint64_t sequence, struct bank_view *view)
 {
     const struct bank *bank = bank_at(segment, sequence);

@@ -17,6 +17,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/hints.h"
+#include "state/fence.h"
 #include "state/place.h"
 #include "state/segment.h"
 
@@ -82,9 +84,26 @@ struct file_stamp bank_file_stamp(const struct bank *front);
 
 /*
  * connect()'s first question, in front of bank_open(): is the IP with this address_hash_ip()
- * certainly not ours (false)? A handful of loads; most connections of a host end here.
+ * certainly not ours (false)? A handful of loads, inline; most connections of a host end here. Only
+ * what the last of them needs is checked; bank_open() finds out what else is wrong.
  */
-bool bank_may_have_ip(const struct segment *segment, uint64_t ip_hash);
+static inline bool bank_may_have_ip(const struct segment *segment, uint64_t ip_hash)
+{
+    const struct segment_head *head = segment->head;
+    /* Acquire: partner of the publisher's release, so that the bank is there when its number is. */
+    uint64_t sequence = atomic_load_explicit(&head->sequence, memory_order_acquire);
+    const unsigned char *base = (const unsigned char *)head + segment->bank_at[sequence & 1];
+    const struct bank *bank = (const void *)base;
+    uint64_t buckets = __atomic_load_n(&bank->ip_buckets, __ATOMIC_RELAXED);
+    uint64_t table_at = __atomic_load_n(&bank->ip_table_at, __ATOMIC_RELAXED) & ~UINT64_C(3);
+    uint64_t at = table_at + (ip_hash & (buckets - 1)) * sizeof(uint32_t);
+    const uint32_t *bucket = (const void *)(base + at);
+
+    if (UNLIKELY(at >= segment->bank_size) || __atomic_load_n(bucket, __ATOMIC_RELAXED) != 0)
+        return true;
+    fence_after_copying();
+    return load_relaxed(&head->sequence) != sequence;
+}
 
 /*
  * The fast question of connect(): may this IP (port aside) mean a service? One hash probe, no copy.
