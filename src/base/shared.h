@@ -38,10 +38,25 @@ static inline void count_up(atomic_u64 *word)
 /*
  * Copies plain data into or out of memory that another process may be reading or rewriting, word by
  * word with relaxed atomics, so a torn copy is possible and a torn word is not. Whether the copy
- * was whole is for the caller to find out (a sequence number). Both sides and `size` are multiples
- * of 8.
+ * was whole is for the caller to find out: his sequence number, with its own acquire and release,
+ * tells a whole copy from a torn one. Both sides and `size` are multiples of 8.
  */
-void shared_read(void *to, const void *from, size_t size);
-void shared_write(void *to, const void *from, size_t size);
+static inline void shared_read(void *to, const void *from, size_t size)
+{
+    const atomic_u64 *source = from;
+    uint64_t *target = to;
+
+    for (size_t i = 0; i < size / 8; i++)
+        target[i] = load_relaxed(&source[i]);
+}
+
+static inline void shared_write(void *to, const void *from, size_t size)
+{
+    atomic_u64 *target = to;
+    const uint64_t *source = from;
+
+    for (size_t i = 0; i < size / 8; i++)
+        store_relaxed(&target[i], source[i]);
+}
 
 #endif

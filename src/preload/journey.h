@@ -45,14 +45,18 @@ struct pick {
     unsigned token;
 };
 
-/* The first endpoint of this call: a trial that is due, else the active one, else what is left. */
-struct pick pick_first(struct journey *journey);
+/*
+ * The first endpoint of this call: a trial that is due, else the active one, else what is left.
+ * `out` and not a result: one that small would be put together in memory and read back as a whole,
+ * before it is there.
+ */
+void pick_first(struct journey *journey, struct pick *out);
 
 /*
  * The endpoint after a failure. With retry.wait > 0 all of them begin again after a pause, when the
  * socket is blocking; a signal ends that with EINTR in journey->error and no endpoint.
  */
-struct pick pick_next(struct journey *journey);
+void pick_next(struct journey *journey, struct pick *out);
 
 /* The next endpoint in order of preference that is not in `tried`, or -1. */
 int pick_other(struct journey *journey, uint32_t tried, bool desperate);

@@ -132,63 +132,68 @@ bool pick_is_barred(const struct journey *journey)
     return false;
 }
 
-/* Endpoints that this process saw fail a moment ago, unless that would leave none. */
-static uint32_t avoided(struct journey *journey)
+/* An endpoint that this process saw fail a moment ago is passed by, unless that leaves none. */
+RARE static int pass_by(struct journey *journey, int endpoint)
 {
     uint32_t set = 0;
+    int other;
 
     for (unsigned i = 0; i < journey->service->count; i++)
-        if (UNLIKELY(avoid_holds(journey->service->endpoints[i].slot, journey->now_ns)))
+        if (avoid_holds(journey->service->endpoints[i].slot, journey->now_ns))
             set |= UINT32_C(1) << i;
-    return set && pick_other(journey, set, false) >= 0 ? set : 0;
+    other = pick_other(journey, set, false);
+    return other >= 0 ? other : endpoint;
 }
 
-HOT struct pick pick_first(struct journey *journey)
+/* More than to go where all connections go. */
+RARE static void decide(struct journey *journey, struct pick *out)
 {
-    struct choice choice = service_target(journey->service, journey->now_ns);
-    struct pick pick = {.endpoint = choice.endpoint};
-    uint32_t shunned = avoided(journey);
+    const struct service_view *service = journey->service;
+    struct choice choice = service_target(service, journey->now_ns);
 
-    if (UNLIKELY(choice.trial >= 0)) {
-        struct endpoint_live *live = journey->service->endpoint_live[choice.trial];
-
-        if (journey->service->segment->writable &&
-            breaker_trial_begin(&live->breaker, &journey->service->settings.breaker,
-                                journey->now_ns, journey->service->settings.connect.timeout_ns,
-                                &pick.token)) {
-            pick.endpoint = choice.trial;
-            pick.trial = true;
-            return pick;
-        }
+    out->endpoint = choice.endpoint;
+    if (choice.trial >= 0 && service->segment->writable &&
+        breaker_trial_begin(&service->endpoint_live[choice.trial]->breaker,
+                            &service->settings.breaker, journey->now_ns,
+                            service->settings.connect.timeout_ns, &out->token)) {
+        out->endpoint = choice.trial;
+        out->trial = true;
     }
-    if (pick.endpoint >= 0 && shunned & UINT32_C(1) << pick.endpoint)
-        pick.endpoint = pick_other(journey, shunned, false);
-    return pick;
 }
 
-struct pick pick_next(struct journey *journey)
+HOT void pick_first(struct journey *journey, struct pick *out)
+{
+    out->trial = false;
+    out->endpoint = service_kept(journey->service, journey->now_ns);
+    if (UNLIKELY(out->endpoint < 0))
+        decide(journey, out);
+    if (out->endpoint >= 0 && !out->trial &&
+        UNLIKELY(avoid_holds(journey->service->endpoints[out->endpoint].slot, journey->now_ns)))
+        out->endpoint = pass_by(journey, out->endpoint);
+}
+
+void pick_next(struct journey *journey, struct pick *out)
 {
     const struct retry_rules *retry = &journey->service->settings.retry;
     bool desperate = journey->service->settings.when_all_down != ALL_DOWN_REFUSE;
-    struct pick pick = {.endpoint = -1};
 
+    *out = (struct pick){.endpoint = -1};
     if (journey->attempts >= retry->attempts)
-        return pick;
-    pick.endpoint = pick_other(journey, journey->tried, desperate);
-    if (pick.endpoint < 0 && retry->wait_ns && pick_may_wait(journey)) {
+        return;
+    out->endpoint = pick_other(journey, journey->tried, desperate);
+    if (out->endpoint < 0 && retry->wait_ns && pick_may_wait(journey)) {
         uint64_t pause = backoff_ns(retry->wait_ns, retry->backoff_milli, journey->rounds++,
                                     PAUSE_MAX_S * NS_PER_S);
 
         if (!pause_ns(jitter_ns(pause, retry->jitter, (uint32_t)hash_mix(journey->now_ns)))) {
             journey->error = EINTR;
-            return pick;
+            return;
         }
         journey->now_ns = clock_boot_ns();
         journey->tried = journey->out_of_reach;
         if (try_is_still_ours(journey))
-            pick.endpoint = pick_other(journey, journey->tried, desperate);
+            out->endpoint = pick_other(journey, journey->tried, desperate);
     }
-    return pick;
 }
 
 /* The program bounds its calls itself, and not by waiting is it to miss that. */
@@ -223,7 +228,7 @@ HOT __attribute__((noinline)) bool pick_in_turn(struct journey *journey, struct 
         }
         if (pick_other(journey, ~(UINT32_C(1) << pick->endpoint), false) == pick->endpoint)
             return true;
-        *pick = pick_first(journey);
+        pick_first(journey, pick);
     }
     return true;
 }

@@ -20,46 +20,46 @@
 
 /* All endpoints down: may this call go on, and with which endpoint? -1: it is answered, or
  * hopeless. */
-RARE static struct pick pick_when_all_down(struct journey *journey)
+RARE static void pick_when_all_down(struct journey *journey, struct pick *out)
 {
     const struct service_settings *settings = &journey->service->settings;
-    struct pick pick = {.endpoint = -1};
 
+    *out = (struct pick){.endpoint = -1};
     journey->result = -1;
     if (settings->when_all_down == ALL_DOWN_REFUSE) {
         log_info("%s: all endpoints are down: refused", settings->name);
         journey->error = ECONNREFUSED;
-        return pick;
+        return;
     }
     if (settings->when_all_down == ALL_DOWN_WAIT && pick_may_wait(journey)) {
         if (!pick_await(journey)) {
             journey->error = EINTR;
-            return pick;
+            return;
         }
         if (!try_is_still_ours(journey)) {
             journey->error = EBADF;
-            return pick;
+            return;
         }
-        pick = pick_first(journey);
+        pick_first(journey, out);
     }
-    if (pick.endpoint < 0)
-        pick.endpoint = pick_other(journey, 0, true);
+    if (out->endpoint < 0)
+        out->endpoint = pick_other(journey, 0, true);
     /* Where the program wanted to go might be one that must not be written to. */
-    if (pick.endpoint < 0 && pick_is_barred(journey)) {
+    if (out->endpoint < 0 && pick_is_barred(journey)) {
         log_info("%s: no master: refused", settings->name);
         journey->error = ECONNREFUSED;
     }
-    return pick;
 }
 
 /* The whole call. False: no endpoint can be tried and nothing was done: pass. */
 HOT static bool travel(struct journey *journey)
 {
-    struct pick pick = pick_first(journey);
     enum progress progress;
+    struct pick pick;
 
+    pick_first(journey, &pick);
     if (UNLIKELY(pick.endpoint < 0)) {
-        pick = pick_when_all_down(journey);
+        pick_when_all_down(journey, &pick);
         if (pick.endpoint < 0)
             return journey->error != 0;
     }
@@ -73,7 +73,7 @@ HOT static bool travel(struct journey *journey)
             return true;
         if (progress == FAILED && (!try_worth_another(journey) || !try_is_still_ours(journey)))
             break;
-        pick = pick_next(journey);
+        pick_next(journey, &pick);
     }
     if (journey->calls == 0)
         return journey->error != 0;

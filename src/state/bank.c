@@ -177,7 +177,9 @@ uint32_t bank_addresses(const struct bank_view *view, uint32_t index,
     element = view->base + view->endpoints_at + index * sizeof(struct endpoint_settings);
     count = element + offsetof(struct endpoint_settings, address_count);
     found = at_most(load32(count), ADDRESSES_MAX);
-    shared_read(out, element + offsetof(struct endpoint_settings, addresses), found * sizeof(*out));
+    element += offsetof(struct endpoint_settings, addresses);
+    for (uint32_t i = 0; i < found; i++, element += sizeof(*out))
+        shared_read(&out[i], element, sizeof(*out));
     return found;
 }
 

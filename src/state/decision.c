@@ -159,7 +159,7 @@ static void add_measures(const struct service_view *service, const struct endpoi
     }
 }
 
-/* Inline: service_target() has no use for most of it. */
+/* Without what only one strategy goes by. Inline: service_kept() has no use for most of it. */
 static inline __attribute__((always_inline)) struct candidate
 candidate_of(const struct service_view *service, uint32_t index, struct held held, uint64_t now_ns)
 {
@@ -186,8 +186,6 @@ candidate_of(const struct service_view *service, uint32_t index, struct held hel
             candidate.bar = BAR_NONE;
         candidate.gated = candidate.gated || candidate.bar == BAR_FAILBACK;
     }
-
-    add_measures(service, live, &candidate, now_ns);
     return candidate;
 }
 
@@ -196,8 +194,10 @@ static void fill_candidates(const struct service_view *service, struct candidate
 {
     struct held held = service_held(service->live, now_ns);
 
-    for (uint32_t i = 0; i < service->count; i++)
+    for (uint32_t i = 0; i < service->count; i++) {
         out[i] = candidate_of(service, i, held, now_ns);
+        add_measures(service, service->endpoint_live[i], &out[i], now_ns);
+    }
 }
 
 int service_candidates(const struct service_view *service, struct candidate out[ENDPOINTS_MAX],
@@ -417,20 +417,28 @@ static uint64_t next_turn(const struct service_view *service, uint64_t now_ns)
     return atomic_fetch_add_explicit(&service->live->turns, 1, memory_order_relaxed);
 }
 
-HOT struct choice service_target(const struct service_view *service, uint64_t now_ns)
+HOT int service_kept(const struct service_view *service, uint64_t now_ns)
 {
     int current = index_of_slot(service, active_unpack(load_relaxed(&service->live->active)).slot);
     struct held held = service_held(service->live, now_ns);
+    struct candidate active;
 
+    /* Where connections are spread none is unrivalled. */
+    if (current < 0 || !service->endpoints[current].unrivalled || held.slot != NO_SLOT)
+        return -1;
+    active = candidate_of(service, (uint32_t)current, held, now_ns);
+    return choose_keeps(&active) ? current : -1;
+}
+
+struct choice service_target(const struct service_view *service, uint64_t now_ns)
+{
+    int kept = service_kept(service, now_ns), current;
+
+    if (kept >= 0)
+        return (struct choice){.endpoint = kept, .trial = -1, .reason = CHOICE_KEPT};
     if (strategy_spreads((enum strategy)service->settings.strategy))
         return choice_given(service, (struct active){.slot = NO_SLOT}, &current,
                             next_turn(service, now_ns), now_ns);
-    if (current >= 0 && service->endpoints[current].unrivalled && held.slot == NO_SLOT) {
-        struct candidate active = candidate_of(service, (uint32_t)current, held, now_ns);
-
-        if (choose_keeps(&active))
-            return (struct choice){.endpoint = current, .trial = -1, .reason = CHOICE_KEPT};
-    }
     return service_decide(service, now_ns);
 }
 

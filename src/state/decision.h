@@ -72,8 +72,14 @@ struct choice service_choice(const struct service_view *service, uint64_t now_ns
 struct choice service_decide(const struct service_view *service, uint64_t now_ns);
 
 /*
- * Where a new connection goes. The same as service_decide(), which it calls unless the active
- * endpoint is well and no other preferred to it: then there is nothing to decide. Not for whoever
+ * The active endpoint's index when there is nothing to decide: it is well, and no other is
+ * preferred to it. The state of nearly every host at nearly every time. -1: service_target() finds
+ * out.
+ */
+int service_kept(const struct service_view *service, uint64_t now_ns);
+
+/*
+ * Where a new connection goes: service_kept(), else what service_decide() says. Not for whoever
  * has just given evidence: it orders nothing.
  */
 struct choice service_target(const struct service_view *service, uint64_t now_ns);
