@@ -154,9 +154,9 @@ static uint32_t streak_record(struct breaker *breaker, uint8_t generation, enum 
     uint64_t seen = load_relaxed(&breaker->streak);
     uint32_t count;
 
-    if (LIKELY(outcome != OUTCOME_REFUSED && outcome != OUTCOME_TIMEOUT)) {
-        /* Success is the common case: no write to a line that all processes read. */
-        if (UNLIKELY(seen != 0))
+    if (outcome != OUTCOME_REFUSED && outcome != OUTCOME_TIMEOUT) {
+        /* No write to a line that all processes read without need. */
+        if (seen != 0)
             store_relaxed(&breaker->streak, 0);
         return 0;
     }
@@ -190,8 +190,8 @@ static enum breaker_cause record_closed(struct breaker *breaker, const struct br
         return CAUSE_REFUSED;
     if (outcome == OUTCOME_TIMEOUT && rules->timeouts > 0 && streak >= rules->timeouts)
         return CAUSE_TIMEOUTS;
-    /* No rate is reached by none: what most calls end with. */
-    if (LIKELY(!trouble))
+    /* No rate is reached by none. */
+    if (!trouble)
         return CAUSE_NONE;
 
     counts = window_sum(breaker, rules, generation, now_ns);
@@ -210,16 +210,31 @@ static struct breaker_event opened_event(enum breaker_change change, enum breake
     return (struct breaker_event){change, cause, state_until_ns(next) - now_ns};
 }
 
+static bool is_slow(const struct breaker_rules *rules, uint64_t took_ns)
+{
+    return rules->slow_call_ns > 0 && took_ns >= rules->slow_call_ns;
+}
+
+HOT bool breaker_record_calm(struct breaker *breaker, const struct breaker_rules *rules,
+                             uint64_t took_ns, uint64_t now_ns)
+{
+    struct state state = state_unpack(load_relaxed(&breaker->state));
+
+    return LIKELY(rules->enabled && state.kind == BREAKER_CLOSED && !is_slow(rules, took_ns) &&
+                  load_relaxed(&breaker->streak) == 0) &&
+           window_add_calm(breaker, rules, state.generation, now_ns);
+}
+
 struct breaker_event breaker_record(struct breaker *breaker, const struct breaker_rules *rules,
                                     enum outcome outcome, uint64_t took_ns, uint64_t now_ns,
                                     uint32_t random)
 {
     const struct breaker_event unchanged = {BREAKER_UNCHANGED, CAUSE_NONE, 0};
-    bool slow = rules->slow_call_ns > 0 && took_ns >= rules->slow_call_ns;
+    bool slow = is_slow(rules, took_ns);
     bool ok = outcome == OUTCOME_OK;
     bool failed;
 
-    if (UNLIKELY(!rules->enabled || outcome >= OUTCOME_LOCAL))
+    if (!rules->enabled || outcome >= OUTCOME_LOCAL)
         return unchanged;
     failed = !ok && (rules->count & OUTCOME_BIT(outcome));
 

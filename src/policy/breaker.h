@@ -83,6 +83,13 @@ struct breaker_event {
 };
 
 /*
+ * What nearly every call is: a success of a closed breaker, not slow, and no trouble in its window.
+ * True: it is recorded, and changes nothing. False: nothing is, and breaker_record() is to do it.
+ */
+bool breaker_record_calm(struct breaker *breaker, const struct breaker_rules *rules,
+                         uint64_t took_ns, uint64_t now_ns);
+
+/*
  * Records an outcome. OUTCOME_LOCAL is ignored; failures that `rules->count` leaves out count as
  * calls without failure and break no streak. `took_ns` is the length of the attempt, `random` any
  * 32 random bits (jitter: the open time is within +-10 %).

@@ -12,6 +12,8 @@
  */
 #include "policy/window.h"
 
+#include "base/hints.h"
+
 enum { TENTHS = 10, TALLIES = 3, TROUBLE = TENTHS * TALLIES };
 
 /*
@@ -202,6 +204,18 @@ bool window_add(struct breaker *breaker, const struct breaker_rules *rules, uint
     if (rules->window_ns)
         return add_to_tenths(breaker, tick_of(rules, now_ns), generation, failed, slow);
     add_to_ring(breaker, ring_size(rules), generation, failed, slow);
+    return true;
+}
+
+HOT bool window_add_calm(struct breaker *breaker, const struct breaker_rules *rules,
+                         uint8_t generation, uint64_t now_ns)
+{
+    uint64_t tick = tick_of(rules, now_ns);
+
+    if (UNLIKELY(rules->window_ns == 0 || load_relaxed(&breaker->calls) != 0 ||
+                 is_current(load_relaxed(&breaker->window[TROUBLE]), tick, generation)))
+        return false;
+    tally_up(&breaker->window[tick % TENTHS * TALLIES + TALLY_CALLS], tick, generation);
     return true;
 }
 

@@ -17,11 +17,18 @@ struct window_counts {
 };
 
 /*
- * Adds one call at `now`. False: the window holds neither a failure nor a slow call, whatever else,
- * so that nearly every call ends with this. True: window_sum() knows more.
+ * Adds one call at `now`. False: the window holds neither a failure nor a slow call, whatever else.
+ * True: window_sum() knows more.
  */
 bool window_add(struct breaker *breaker, const struct breaker_rules *rules, uint8_t generation,
                 bool failed, bool slow, uint64_t now_ns);
+
+/*
+ * Adds a call that was neither failed nor slow to a time window that holds no such call, either.
+ * False: it does, or the window counts calls: nothing was added, and window_add() is to do it.
+ */
+bool window_add_calm(struct breaker *breaker, const struct breaker_rules *rules, uint8_t generation,
+                     uint64_t now_ns);
 
 /* What the window holds at `now`. Concurrent adds may or may not be seen. */
 struct window_counts window_sum(const struct breaker *breaker, const struct breaker_rules *rules,

@@ -36,24 +36,17 @@ static struct slot *slot_of(int fd)
     return &slots[(unsigned)fd % TRACKED_MAX];
 }
 
-static uint64_t where_pack(int fd, uint32_t service_slot, uint32_t endpoint_slot)
+static uint64_t where_pack(int fd, const struct tracked *what)
 {
-    return (uint64_t)(service_slot & 0xffff) << 48 | (uint64_t)(endpoint_slot & 0xffff) << 32 |
-           (uint32_t)fd;
+    return (uint64_t)what->service_slot << 48 | (uint64_t)what->endpoint_slot << 32 | (uint32_t)fd;
 }
 
 /* Which endpoint, and of which settings. */
 static uint64_t whose_pack(const struct tracked *what)
 {
-    return (uint64_t)(what->generation & 0xffff) << 48 | (uint64_t)(what->segment & SEGMENT_MASK)
-                                                             << SEGMENT_SHIFT;
+    return (uint64_t)what->generation << 48 | (uint64_t)what->segment << SEGMENT_SHIFT;
 }
-
-static bool is_whose(uint64_t state, const struct tracked *what)
-{
-    return ((state ^ whose_pack(what)) &
-            (UINT64_C(0xffff) << 48 | (uint64_t)SEGMENT_MASK << SEGMENT_SHIFT)) == 0;
-}
+#define WHOSE_MASK (UINT64_C(0xffff) << 48 | (uint64_t)SEGMENT_MASK << SEGMENT_SHIFT)
 
 HOT uint64_t socket_cookie(int fd)
 {
@@ -74,15 +67,15 @@ bool track_absent(int fd)
            (uint32_t)load_relaxed(&slot->where) != (uint32_t)fd;
 }
 
-bool track_follows(int fd, const struct tracked *what)
+/* `state` is that of the slot before. */
+static bool is_lasting(const struct slot *slot, uint64_t state, uint64_t whose, uint64_t where,
+                       const struct tracked *what)
 {
-    const struct slot *slot = slot_of(fd);
-    uint64_t cookie = load_relaxed(&slot->cookie), state = load_relaxed(&slot->state);
+    uint64_t cookie = load_relaxed(&slot->cookie);
 
-    return fd >= 0 && cookie != 0 && cookie != what->cookie && (state & 0xff) == SETTLED &&
-           load_relaxed(&slot->where) == where_pack(fd, what->service_slot, what->endpoint_slot) &&
-           is_whose(state, what) &&
-           what->started_ns - load_relaxed(&slot->started_ns) >= LASTING_MS * NS_PER_MS;
+    return what->started_ns - load_relaxed(&slot->started_ns) >= LASTING_MS * NS_PER_MS &&
+           (state & 0xff) == SETTLED && (state & WHOSE_MASK) == whose &&
+           load_relaxed(&slot->where) == where && cookie != 0 && cookie != what->cookie;
 }
 
 static void raise_places(unsigned place)
@@ -95,12 +88,18 @@ static void raise_places(unsigned place)
         ;
 }
 
+/* The state word of the attempt after that of `state`, as it is being written. */
+static uint64_t next_attempt(uint64_t state, uint64_t flags)
+{
+    return flags | (((state >> ATTEMPT_SHIFT) + 1) & ATTEMPT_MASK) << ATTEMPT_SHIFT | WRITING;
+}
+
 /*
  * Takes the slot for a new attempt; the word to go on from, 0: the guard has claimed the attempt
  * before, of the same socket, and does not let go. Acquire; partner: track_release(): what the
  * guard did is done. Another writer is waited for as well, and no longer: a jump may have ended it.
  */
-static uint64_t take(struct slot *slot, uint64_t cookie, uint64_t flags)
+RARE static uint64_t take_in_turn(struct slot *slot, uint64_t cookie, uint64_t flags)
 {
     const struct timespec pause = {0, RELEASE_WAIT_US * (long)NS_PER_US};
     uint64_t state = load_relaxed(&slot->state), next;
@@ -115,29 +114,44 @@ static uint64_t take(struct slot *slot, uint64_t cookie, uint64_t flags)
         }
         if (claimed)
             return 0;
-        next = flags | (((state >> ATTEMPT_SHIFT) + 1) & ATTEMPT_MASK) << ATTEMPT_SHIFT | WRITING;
+        next = next_attempt(state, flags);
         if (atomic_compare_exchange_weak_explicit(&slot->state, &state, next, memory_order_acquire,
                                                   memory_order_relaxed))
             return next;
     }
 }
 
-HOT bool track_begin(int fd, const struct tracked *what)
+/* The same. Nearly always nobody else is at it. */
+static uint64_t take(struct slot *slot, uint64_t state, uint64_t cookie, uint64_t flags)
+{
+    uint64_t next = next_attempt(state, flags);
+
+    if (LIKELY(!(state & CLAIMED) && (state & 0xff) != WRITING &&
+               atomic_compare_exchange_strong_explicit(
+                   &slot->state, &state, next, memory_order_acquire, memory_order_relaxed)))
+        return next;
+    return take_in_turn(slot, cookie, flags);
+}
+
+HOT bool track_begin(int fd, const struct tracked *what, bool *follows)
 {
     struct slot *slot = slot_of(fd);
-    uint64_t state;
+    uint64_t whose = whose_pack(what), where = where_pack(fd, what);
+    uint64_t state = load_relaxed(&slot->state);
 
     if (UNLIKELY(fd < 0 || what->cookie == 0))
         return true;
+    if (UNLIKELY(is_lasting(slot, state, whose, where, what)))
+        *follows = true;
     raise_places((unsigned)fd % TRACKED_MAX);
-    state = take(slot, what->cookie, whose_pack(what) | (what->equipped ? EQUIPPED : 0));
-    if (state == 0)
+    state = take(slot, state, what->cookie, whose | (what->equipped ? EQUIPPED : 0));
+    if (UNLIKELY(state == 0))
         return false;
     /* Not before the word that says so: whoever reads these words looks at it again. */
     atomic_thread_fence(memory_order_release);
     store_relaxed(&slot->cookie, what->cookie);
     store_relaxed(&slot->started_ns, what->started_ns);
-    store_relaxed(&slot->where, where_pack(fd, what->service_slot, what->endpoint_slot));
+    store_relaxed(&slot->where, where);
     /* Release; partner: the acquire in track_find(). Fails where a later writer did not wait. */
     atomic_compare_exchange_strong_explicit(&slot->state, &state,
                                             (state & ~UINT64_C(0xff)) | CONNECTING,

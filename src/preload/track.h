@@ -26,10 +26,10 @@ enum { TRACKED_MAX = 16384 };
 struct tracked {
     uint64_t cookie;
     uint64_t started_ns;
-    uint32_t segment; /* number of the one that the slots are of: shim_number() */
-    uint32_t service_slot;
-    uint32_t endpoint_slot;
-    uint32_t generation; /* of the endpoint slot, low 16 bits */
+    uint16_t service_slot;
+    uint16_t endpoint_slot;
+    uint16_t generation; /* of the endpoint slot, low 16 bits */
+    uint8_t segment;     /* number of the one that the slots are of: shim_number() */
     uint32_t attempt;    /* filled in by track_find() */
     bool connecting;     /* its outcome has not been recorded */
     bool shut;           /* the guard has shut it */
@@ -45,14 +45,11 @@ bool track_absent(int fd);
 /*
  * A steered attempt begins. cookie 0 is not tracked. False: the guard is about to end an earlier
  * attempt of this socket, and has not come to it within some milliseconds; there must be no other.
+ *
+ * `*follows` is set when the socket that had number `fd` before was connected to the same endpoint,
+ * and for 250 ms at least: `what` takes the place of a connection that was meant to last. A hint.
  */
-bool track_begin(int fd, const struct tracked *what);
-
-/*
- * True when the socket that had number `fd` before was connected to the same endpoint, and for 250
- * ms at least: `what` takes the place of a connection that was meant to last. A hint.
- */
-bool track_follows(int fd, const struct tracked *what);
+bool track_begin(int fd, const struct tracked *what, bool *follows);
 
 /* False: nothing is known of `fd`, whose cookie is `cookie`. One load; true may be too much said. */
 bool track_may_know(int fd, uint64_t cookie);

@@ -18,7 +18,7 @@
 #define HANDSHAKE_LEAST_NS (10 * NS_PER_US)
 #define BLOCKED_NS         NS_PER_MS /* long enough for another thread to close the descriptor */
 
-enum { SECOND_LOOK_MS = 5 }; /* a fiftieth of what "lasting" means to track_follows() */
+enum { SECOND_LOOK_MS = 5 }; /* a fiftieth of what "lasting" means to track_begin() */
 
 /* Apart, because of the stack. */
 RARE static void tell_attempt(const struct journey *journey, unsigned index,
@@ -34,30 +34,28 @@ RARE static void tell_attempt(const struct journey *journey, unsigned index,
 }
 
 /*
- * True: this connection takes the place of one to the same endpoint that was meant to last.
- * journey->lost: the guard is at this socket, and there must be no further attempt.
+ * `*follows` is set when this connection takes the place of one to the same endpoint that was meant
+ * to last. journey->lost: the guard is at this socket, and there must be no further attempt.
  */
-static bool begin_tracking(struct journey *journey, unsigned index, uint64_t started_ns)
+static void begin_tracking(struct journey *journey, unsigned index, uint64_t started_ns,
+                           bool *follows)
 {
     const struct endpoint_brief *endpoint = &journey->service->endpoints[index];
     const struct tracked tracked = {
         .cookie = journey->cookie,
         .started_ns = started_ns,
-        .segment = shim_number(journey->service->segment),
-        .service_slot = journey->service->settings.slot,
-        .endpoint_slot = endpoint->slot,
-        .generation = endpoint->generation,
+        .segment = (uint8_t)shim_number(journey->service->segment),
+        .service_slot = (uint16_t)journey->service->settings.slot,
+        .endpoint_slot = (uint16_t)endpoint->slot,
+        .generation = (uint16_t)endpoint->generation,
         .equipped = !journey->watched,
     };
-    bool follows;
 
     if (!journey->ours)
-        return false;
-    follows = track_follows(journey->fd, &tracked);
-    if (!track_begin(journey->fd, &tracked))
+        return;
+    if (UNLIKELY(!track_begin(journey->fd, &tracked, follows)))
         journey->lost = true;
     guard_kick();
-    return follows;
 }
 
 /* The endpoint's attempt is decided; unless another thread's getsockopt() was told first. */
@@ -220,7 +218,7 @@ HOT enum progress try_endpoint(struct journey *journey, unsigned index)
         count_up(&journey->service->endpoint_live[index]->steered);
     for (unsigned i = 0; i < count; i++) {
         now_ns = journey->now_ns;
-        follows = begin_tracking(journey, index, started_ns) || follows;
+        begin_tracking(journey, index, started_ns, &follows);
         if (journey->lost)
             return FAILED; /* with the answer of the attempt before */
         progress =

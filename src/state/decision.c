@@ -482,8 +482,8 @@ bool service_still_has(const struct service_view *service, uint32_t index)
 }
 
 /* True when the breaker changed. */
-HOT static bool tell_breaker(const struct service_view *service, uint32_t index,
-                             enum outcome outcome, uint64_t took_ns, uint64_t now_ns)
+static bool tell_breaker(const struct service_view *service, uint32_t index, enum outcome outcome,
+                         uint64_t took_ns, uint64_t now_ns)
 {
     struct endpoint_live *live = service->endpoint_live[index];
     struct breaker_event change =
@@ -501,6 +501,18 @@ HOT static bool tell_breaker(const struct service_view *service, uint32_t index,
     return true;
 }
 
+/* What may change something. */
+RARE static void weigh(const struct service_view *service, uint32_t index, enum outcome outcome,
+                       uint64_t took_ns, uint64_t now_ns)
+{
+    if (!tell_breaker(service, index, outcome, took_ns, now_ns))
+        return;
+    service_decide(service, now_ns);
+    /* Now that it is well again, another's connections may be worth shutting. */
+    if (outcome == OUTCOME_OK)
+        bell_ring(service->segment);
+}
+
 HOT void service_report(const struct service_view *service, uint32_t index, int error,
                         uint64_t took_ns, uint64_t now_ns)
 {
@@ -514,12 +526,9 @@ HOT void service_report(const struct service_view *service, uint32_t index, int 
     count_up(&live->connects[outcome]);
     if (outcome != OUTCOME_OK)
         store_relaxed(&live->last_error, last_error_pack(error, clock_wall_ns()));
-    if (!tell_breaker(service, index, outcome, took_ns, now_ns))
+    else if (breaker_record_calm(&live->breaker, &service->settings.breaker, took_ns, now_ns))
         return;
-    service_decide(service, now_ns);
-    /* Now that it is well again, another's connections may be worth shutting. */
-    if (outcome == OUTCOME_OK)
-        bell_ring(service->segment);
+    weigh(service, index, outcome, took_ns, now_ns);
 }
 
 bool service_passed_check(const struct service_view *service, uint32_t index, uint64_t took_ns,
