@@ -10,12 +10,13 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/hints.h"
 #include "base/text.h"
 
 enum { LINE_TEXT = 500, PATH_TEXT = 1024 };
 
 /* Written by log_open() alone, before other threads may log. */
-static enum log_level most_verbose = LOG_OFF;
+static HOT_DATA enum log_level most_verbose; /* LOG_OFF */
 static char log_path[PATH_TEXT];
 
 static const char *const level_names[] = {

@@ -7,8 +7,11 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
-/* `call` makes the real call towards `address` and sets errno as it does. */
+#include "base/hints.h"
+#include "preload/real.h"
+
 struct attempt {
+    /* Makes the real call towards `address` and sets errno as it does. NULL: connect(). */
     ssize_t (*call)(const struct attempt *attempt, int fd, const struct sockaddr *address,
                     socklen_t length);
     /* What the program asked for. */
@@ -21,10 +24,17 @@ struct attempt {
     int flags;
 };
 
+static inline ssize_t attempt_make(const struct attempt *attempt, int fd,
+                                   const struct sockaddr *address, socklen_t length)
+{
+    return LIKELY(!attempt->call) ? real_connect(fd, address, length)
+                                  : attempt->call(attempt, fd, address, length);
+}
+
 /* The program's call as it was. */
 static inline ssize_t attempt_pass(const struct attempt *attempt, int fd)
 {
-    return attempt->call(attempt, fd, attempt->address, attempt->length);
+    return attempt_make(attempt, fd, attempt->address, attempt->length);
 }
 
 #endif

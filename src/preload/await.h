@@ -24,7 +24,9 @@ RARE void await_checks_for(const struct service_view *service, uint64_t now_ns);
  */
 static inline bool await_verdicts(struct journey *journey)
 {
-    return LIKELY(journey->service->settings.health.role == ROLE_ANY) || await_checks(journey);
+    if (UNLIKELY(journey->service->settings.health.role != ROLE_ANY))
+        return await_checks(journey);
+    return true;
 }
 
 /*

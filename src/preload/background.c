@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/hints.h"
 #include "base/log.h"
 #include "preload/errand.h"
 #include "preload/guard.h"
@@ -48,7 +49,7 @@ static struct thread guard = {.run = guard_run, .name = "guard"};
 static struct thread prober = {.run = prober_run, .name = "prober"};
 static struct thread errands = {.run = errand_run, .name = "errands"};
 static atomic_u64 next_try_ns;
-atomic_u64 background_next_look_ns;
+HOT_DATA atomic_u64 background_next_look_ns;
 
 static void *enter(void *argument)
 {

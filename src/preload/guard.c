@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/hints.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "preload/background.h"
@@ -45,10 +46,10 @@ static atomic_u32 kicks;
  * once more, the hook fills the table and then asks whether it sleeps; one of the two sees the
  * other.
  */
-static _Atomic(bool) asleep;
+static HOT_DATA _Atomic(bool) asleep;
 
 /* Relaxed: it makes no promise about other words. */
-static _Atomic(bool) watches;
+static HOT_DATA _Atomic(bool) watches;
 
 bool guard_watches(void)
 {
@@ -401,7 +402,7 @@ void guard_run(void)
             guard_forget();
             return;
         }
-        moved_read(&round.moved, shim_segments(), shim_number(segment));
+        moved_read(&round.moved, shim_segments(), segment->number);
         atomic_store_explicit(&watches, true, memory_order_relaxed);
         bell_now = bell_count(segment);
         kick_now = atomic_load_explicit(&kicks, memory_order_relaxed);

@@ -6,17 +6,10 @@
 #include "preload/real.h"
 #include "preload/steer.h"
 
-HOT static ssize_t call_connect(const struct attempt *attempt, int fd,
-                                const struct sockaddr *address, socklen_t length)
-{
-    (void)attempt;
-    return real_connect(fd, address, length);
-}
-
 HOT __attribute__((noinline)) static int
 steered_connect(int fd, const struct sockaddr *address, socklen_t length)
 {
-    struct attempt attempt = {.call = call_connect, .address = address, .length = length};
+    struct attempt attempt = {.address = address, .length = length};
 
     return (int)steer(fd, &attempt);
 }

@@ -13,29 +13,32 @@
 #include "preload/socket.h"
 #include "state/decision.h"
 
+/* Small, because each connection clears it. */
 struct journey {
     int fd;
-    const struct attempt *attempt;
     int family; /* of the program's address: the socket takes no other */
+    const struct attempt *attempt;
     const struct service_view *service;
-    struct socket_options options;
     uint64_t cookie;
+    uint64_t now_ns; /* when this call began, or its last attempt ended: few looks at the clock */
+    ssize_t result;
+    int error;
+    int nonblocking; /* -1: not asked yet */
+    struct socket_options options;
     bool ours;      /* books may be kept */
     bool watched;   /* by the guard, which bounds the attempt and sets the socket's options */
     bool no_native; /* a v4-mapped attempt was made: Linux lets no native IPv6 one succeed now */
     bool asked_v6_only, v6_only;
-    int nonblocking;       /* -1: not asked yet */
-    uint32_t tried;        /* endpoints that failed in this call, or cannot be reached */
-    uint32_t out_of_reach; /* endpoints that this socket's family cannot reach */
     bool hung_up;          /* the endpoint took the connection and dropped it at once */
     bool lost;             /* the descriptor is not this socket any more */
-    unsigned attempts;     /* endpoints tried so far, with repetition */
-    unsigned calls;        /* real calls made so far */
-    unsigned rounds;       /* pauses made */
-    uint64_t now_ns; /* when this call began, or its last attempt ended: few looks at the clock */
-    ssize_t result;
-    int error;
+    uint16_t tried;        /* endpoints that failed in this call, or cannot be reached: a bit each */
+    uint16_t out_of_reach; /* endpoints that this socket's family cannot reach */
+    uint8_t attempts;      /* endpoints tried so far, with repetition */
+    uint8_t calls;         /* real calls made so far */
+    uint8_t rounds;        /* pauses made */
 };
+_Static_assert(ENDPOINTS_MAX <= 16, "an endpoint has its bit");
+_Static_assert(ENDPOINTS_MAX * ADDRESSES_MAX <= UINT8_MAX, "the calls of a journey fit");
 
 /* ---- pick.c ---- */
 
@@ -76,6 +79,12 @@ bool pick_await(struct journey *journey);
  * a signal came, or the socket is gone.
  */
 bool pick_in_turn(struct journey *journey, struct pick *pick);
+
+/* There is such a queue. */
+static inline bool pick_queues(const struct journey *journey)
+{
+    return journey->service->settings.connect.rate != 0 && journey->service->segment->writable;
+}
 
 /* True: the socket is blocking, so that a pause harms nobody. */
 bool pick_may_wait(struct journey *journey);

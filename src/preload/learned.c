@@ -1,13 +1,14 @@
 #include "preload/learned.h"
 
 #include "base/hash.h"
+#include "base/hints.h"
 #include "base/shared.h"
 
 enum { LEARNED_MAX = 2048, PROBES_MAX = 64 };
 
 static atomic_u64 fingerprints[LEARNED_MAX]; /* 0 = empty; set once, by CAS */
 
-static atomic_u32 count;
+static HOT_DATA atomic_u32 count;
 
 uint32_t learned_count(void)
 {

@@ -11,7 +11,7 @@ struct memo {
      * Readers, +1 each, or WRITTEN. Acquire by whoever comes, release by whoever leaves: a reader
      * sees what the last writer wrote, a writer overwrites nothing that a reader still reads.
      */
-    atomic_u32 users;
+    _Alignas(64) atomic_u32 users;
     uint32_t learned;
     struct address destination; /* port 0 and an IP of zeros: empty */
     struct service_view service;

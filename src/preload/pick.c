@@ -204,13 +204,11 @@ static bool outlasts(struct journey *journey, uint64_t wait_ns)
     return most_ns == 0 || wait_ns < most_ns;
 }
 
-HOT __attribute__((noinline)) bool pick_in_turn(struct journey *journey, struct pick *pick)
+RARE bool pick_in_turn(struct journey *journey, struct pick *pick)
 {
     const struct service_view *service = journey->service;
     uint32_t rate = service->settings.connect.rate;
 
-    if (LIKELY(rate == 0 || !service->segment->writable))
-        return true;
     for (unsigned i = 0; i <= service->count && pick->endpoint >= 0 && !pick->trial; i++) {
         atomic_u64 *place = &service->endpoint_live[pick->endpoint]->next_connect_ns;
         uint64_t wait_ns = pace_reserve(place, rate, pick_may_wait(journey), journey->now_ns);

@@ -27,7 +27,7 @@ enum {
 
 enum shim_state { NEW, STARTING, READY, OFF };
 
-_Atomic(const struct segment *) shim_current;
+HOT_DATA _Atomic(const struct segment *) shim_current;
 
 /*
  * NEW -> STARTING by CAS; the winner fills in the environment and stores READY or OFF (release;
@@ -146,7 +146,7 @@ static enum attempt_end attach(bool may_spawn)
         log_warn("off: %s: %s (errno %d)", place.segment, why, -error);
         return FAILED_HERE;
     }
-    segment_count++;
+    segment->number = segment_count++;
     text_copy(secrets_path, sizeof(secrets_path), place.secrets);
     if (!program_is_wanted(segment)) {
         log_info("off: programs { only skip } leave out %s", environment_program());
@@ -216,13 +216,12 @@ const struct segment *shim_attach(enum shim_caller caller)
     return segment;
 }
 
-HOT const struct segment *shim_segment_in_force(enum shim_caller caller)
+RARE const struct segment *shim_move_on(const struct segment *segment, enum shim_caller caller)
 {
-    const struct segment *segment = shim_segment(caller);
     int saved = errno;
 
     /* A superseded segment still steers until there is another. */
-    if (segment && segment_superseded(segment) && may_try())
+    if (may_try())
         segment = attach_undisturbed(caller);
     errno = saved;
     return segment;
@@ -231,11 +230,6 @@ HOT const struct segment *shim_segment_in_force(enum shim_caller caller)
 const struct segment *shim_segments(void)
 {
     return segments;
-}
-
-HOT unsigned shim_number(const struct segment *segment)
-{
-    return (unsigned)(segment - segments);
 }
 
 const char *shim_secrets_path(void)

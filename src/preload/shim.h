@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
+#include "base/hints.h"
 #include "state/segment.h"
 
 enum shim_caller {
@@ -35,15 +36,23 @@ static inline const struct segment *shim_segment(enum shim_caller caller)
     return segment ? segment : shim_attach(caller);
 }
 
+/* The slow way to a newer one, where `segment` was superseded. [hook] */
+const struct segment *shim_move_on(const struct segment *segment, enum shim_caller caller);
+
 /* [hook] The same, and moves on to the newer segment when this one was superseded. */
-const struct segment *shim_segment_in_force(enum shim_caller caller);
+static inline const struct segment *shim_segment_in_force(enum shim_caller caller)
+{
+    const struct segment *segment = shim_segment(caller);
+
+    return segment && UNLIKELY(segment_superseded(segment)) ? shim_move_on(segment, caller)
+                                                            : segment;
+}
 
 /*
- * [hook] The segments that this process has been attached to, one behind the other, and the number
- * of one of them: the slots that one speaks of are no other's.
+ * [hook] The segments that this process has been attached to, each at the place of its number: the
+ * slots that one speaks of are no other's.
  */
 const struct segment *shim_segments(void);
-unsigned shim_number(const struct segment *segment);
 
 /* [hook] Where the prober finds user names and passwords; "" before attaching. */
 const char *shim_secrets_path(void);

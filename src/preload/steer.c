@@ -64,7 +64,7 @@ HOT static bool travel(struct journey *journey)
             return journey->error != 0;
     }
     while (pick.endpoint >= 0) {
-        if (!pick_in_turn(journey, &pick) || pick.endpoint < 0)
+        if (UNLIKELY(pick_queues(journey)) && (!pick_in_turn(journey, &pick) || pick.endpoint < 0))
             break;
         progress = try_endpoint(journey, (unsigned)pick.endpoint);
         if (pick.trial && progress != UNDECIDED)
@@ -151,15 +151,15 @@ HOT __attribute__((noinline)) static ssize_t steer_to(const struct service_view 
         goto pass_through;
     /* Before an attempt that the guard may have to end; else after it: the connection comes first.
      */
-    if (UNLIKELY(journey.ours && kernel_is_too_slow(&journey)))
+    if (LIKELY(journey.ours) && UNLIKELY(kernel_is_too_slow(&journey)))
         background_needed(service->segment, CALLER_SOCKET, journey.now_ns);
-    if (UNLIKELY(!await_verdicts(&journey))) {
+    if (!await_verdicts(&journey)) {
         errno = EBADF;
         return -1;
     }
     if (UNLIKELY(!travel(&journey)))
         goto pass_through;
-    if (journey.ours)
+    if (LIKELY(journey.ours))
         background_needed(service->segment, CALLER_SOCKET, journey.now_ns);
     errno = journey.result < 0 ? journey.error : saved;
     return journey.result;
@@ -170,28 +170,26 @@ pass_through:
 }
 
 /*
- * A destination that no earlier connection has left in the memo. Apart, as is steer_to(): a copy of
- * the settings is large, and may lie on a signal handler's stack. False: it is not ours.
+ * A destination that no earlier connection has left in the memo; it may turn out not to be ours.
+ * Apart, as is steer_to(): a copy of the settings is large, and may lie on a signal handler's
+ * stack.
  */
-RARE static bool steer_anew(const struct segment *segment, const struct address *destination,
-                            int fd, const struct attempt *attempt, sa_family_t family,
-                            ssize_t *result)
+RARE static ssize_t steer_anew(const struct segment *segment, const struct address *destination,
+                               int fd, const struct attempt *attempt, sa_family_t family)
 {
     uint32_t learned = learned_count();
     struct service_view service;
     int saved = errno;
+    bool ours = route_address(segment, destination, &service);
 
-    if (!route_address(segment, destination, &service))
-        return false;
-    memo_keep(destination, &service, learned);
+    if (ours)
+        memo_keep(destination, &service, learned);
     errno = saved;
-    *result = steer_to(&service, fd, attempt, family);
-    return true;
+    return ours ? steer_to(&service, fd, attempt, family) : attempt_pass(attempt, fd);
 }
 
 HOT ssize_t steer(int fd, const struct attempt *attempt)
 {
-    int saved = errno;
     const struct segment *segment = shim_segment_in_force(CALLER_SOCKET);
     struct address destination;
     struct memo *memo;
@@ -199,23 +197,15 @@ HOT ssize_t steer(int fd, const struct attempt *attempt)
     ssize_t result;
 
     memcpy(&family, &attempt->address->sa_family, sizeof(family)); /* may be unaligned */
-    if (UNLIKELY(family == AF_UNSPEC)) {
+    if (UNLIKELY(family == AF_UNSPEC))
         told_reset(fd);
-        goto pass_through;
-    }
     if (!segment || address_from_sockaddr(attempt->address, attempt->length, &destination) != 0)
-        goto pass_through;
-    errno = saved;
+        return attempt_pass(attempt, fd);
     memo = memo_find(segment, &destination);
     if (LIKELY(memo)) {
         result = steer_to(memo_service(memo), fd, attempt, family);
         memo_release(memo);
         return result;
     }
-    if (steer_anew(segment, &destination, fd, attempt, family, &result))
-        return result;
-
-pass_through:
-    errno = saved;
-    return attempt_pass(attempt, fd);
+    return steer_anew(segment, &destination, fd, attempt, family);
 }

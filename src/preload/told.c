@@ -37,7 +37,7 @@ static bool find(const struct tracked *tracked, struct service_view *service, un
 {
     const struct segment *segment = shim_segment(CALLER_SOCKET);
 
-    return segment && shim_number(segment) == tracked->segment &&
+    return segment && segment->number == tracked->segment &&
            route_slots(segment, tracked->service_slot, tracked->endpoint_slot, tracked->generation,
                        service, index);
 }
@@ -156,6 +156,9 @@ RARE bool told_already(int fd, uint64_t cookie, const struct attempt *attempt, s
 
 void told_reset(int fd)
 {
+    int saved = errno;
+
     if (!track_absent(fd) && process_is_ours())
         track_forget(fd, socket_cookie(fd));
+    errno = saved;
 }

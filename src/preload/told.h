@@ -21,7 +21,7 @@ void told_error(int fd, int error);
  */
 bool told_already(int fd, uint64_t cookie, const struct attempt *attempt, ssize_t *result);
 
-/* The program takes `fd` out of its connection, by connect(AF_UNSPEC). Changes errno. */
+/* The program takes `fd` out of its connection, by connect(AF_UNSPEC). errno untouched. */
 void told_reset(int fd);
 
 #endif

@@ -29,7 +29,7 @@ struct slot {
 static struct slot slots[TRACKED_MAX];
 
 /* One past the highest place ever used: what the guard has to look at. Only ever raised. */
-static _Atomic(unsigned) places;
+static HOT_DATA _Atomic(unsigned) places;
 
 static struct slot *slot_of(int fd)
 {

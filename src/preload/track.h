@@ -29,7 +29,7 @@ struct tracked {
     uint16_t service_slot;
     uint16_t endpoint_slot;
     uint16_t generation; /* of the endpoint slot, low 16 bits */
-    uint8_t segment;     /* number of the one that the slots are of: shim_number() */
+    uint8_t segment;     /* number of the one that the slots are of: struct segment */
     uint32_t attempt;    /* filled in by track_find() */
     bool connecting;     /* its outcome has not been recorded */
     bool shut;           /* the guard has shut it */

@@ -44,7 +44,7 @@ static void begin_tracking(struct journey *journey, unsigned index, uint64_t sta
     const struct tracked tracked = {
         .cookie = journey->cookie,
         .started_ns = started_ns,
-        .segment = (uint8_t)shim_number(journey->service->segment),
+        .segment = (uint8_t)journey->service->segment->number,
         .service_slot = (uint16_t)journey->service->settings.slot,
         .endpoint_slot = (uint16_t)endpoint->slot,
         .generation = (uint16_t)endpoint->generation,
@@ -161,7 +161,7 @@ static enum progress try_address(struct journey *journey, const struct address *
     if (journey->calls++ > 0)
         socket_reset(journey->fd);
     socket_bound(journey->fd, journey->options, timeout_ns);
-    journey->result = journey->attempt->call(journey->attempt, journey->fd, &address.any, length);
+    journey->result = attempt_make(journey->attempt, journey->fd, &address.any, length);
     journey->error = journey->result < 0 ? errno : 0;
     journey->now_ns = clock_boot_ns();
 
@@ -208,9 +208,9 @@ HOT enum progress try_endpoint(struct journey *journey, unsigned index)
     bool follows = false;
 
     journey->hung_up = false;
-    journey->tried |= UINT32_C(1) << index;
+    journey->tried |= (uint16_t)(1u << index);
     if (UNLIKELY(count == 0)) {
-        journey->out_of_reach |= UINT32_C(1) << index;
+        journey->out_of_reach |= (uint16_t)(1u << index);
         return OUT_OF_REACH;
     }
     journey->attempts++;

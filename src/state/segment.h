@@ -30,7 +30,8 @@ struct segment {
     size_t services_at, endpoints_at, events_at;
     uint32_t service_slots, endpoint_slots, event_slots;
     uint64_t inode;
-    bool writable; /* live state may be written */
+    unsigned number; /* for whoever has several, as shim.c */
+    bool writable;   /* live state may be written */
 };
 
 /*
