@@ -275,9 +275,11 @@ struct breaker_event breaker_record(struct breaker *breaker, const struct breake
 HOT enum breaker_state breaker_state(const struct breaker *breaker,
                                      const struct breaker_rules *rules, uint64_t now_ns)
 {
-    if (!rules->enabled)
+    struct state state = state_unpack(load_relaxed(&breaker->state));
+
+    if (UNLIKELY(!rules->enabled))
         return BREAKER_DISABLED;
-    return state_at(state_unpack(load_relaxed(&breaker->state)), rules, now_ns);
+    return LIKELY(state.kind == BREAKER_CLOSED) ? BREAKER_CLOSED : state_at(state, rules, now_ns);
 }
 
 uint64_t breaker_remaining_ns(const struct breaker *breaker, const struct breaker_rules *rules,

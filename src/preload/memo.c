@@ -15,6 +15,7 @@ struct memo {
     uint32_t learned;
     struct address destination; /* port 0 and an IP of zeros: empty */
     struct service_view service;
+    struct address only[ENDPOINTS_MAX]; /* service.only */
 };
 
 static struct memo places[PLACES];
@@ -47,6 +48,18 @@ const struct service_view *memo_service(const struct memo *memo)
     return &memo->service;
 }
 
+static void keep_addresses(struct memo *memo)
+{
+    SHARED64 struct address known[ADDRESSES_MAX];
+
+    for (uint32_t i = 0; i < memo->service.count; i++) {
+        memo->only[i] = (struct address){0};
+        if (service_addresses(&memo->service, i, known) == 1)
+            memo->only[i] = known[0];
+    }
+    memo->service.only = memo->only;
+}
+
 void memo_keep(const struct address *destination, const struct service_view *service,
                uint32_t learned)
 {
@@ -59,6 +72,7 @@ void memo_keep(const struct address *destination, const struct service_view *ser
     memo->destination = *destination;
     memo->service = *service;
     memo->learned = learned;
+    keep_addresses(memo);
     /* Not a store: readers may have come and be about to leave. */
     atomic_fetch_sub_explicit(&memo->users, WRITTEN, memory_order_release);
 }

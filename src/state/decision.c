@@ -25,6 +25,7 @@ bool service_read(const struct bank_view *view, uint32_t index, struct service_v
     if (!bank_service(view, index, &out->settings))
         return false;
     out->segment = view->segment;
+    out->only = NULL;
     out->bank = *view;
     out->index = index;
     out->first_endpoint = out->settings.first_endpoint;
@@ -78,14 +79,17 @@ HOT uint32_t service_addresses(const struct service_view *service, uint32_t inde
 
 enum service_mode service_mode(const struct service_view *service, uint64_t now_ns)
 {
-    return service_mode_now(load_relaxed(&service->live->mode),
-                            (enum service_mode)service->settings.mode, now_ns);
+    enum service_mode configured = (enum service_mode)service->settings.mode;
+    uint64_t word = load_relaxed(&service->live->mode);
+
+    return LIKELY(mode_is_unset(word)) ? configured : service_mode_now(word, configured, now_ns);
 }
 
 /* ---- choosing ---- */
 
 static int index_of_slot(const struct service_view *service, uint32_t slot)
 {
+#pragma GCC unroll 1 /* it is found at once: the rest would only take up room */
     for (uint32_t i = 0; i < service->count; i++)
         if (service->endpoints[i].slot == slot)
             return (int)i;
@@ -419,15 +423,18 @@ static uint64_t next_turn(const struct service_view *service, uint64_t now_ns)
 
 HOT int service_kept(const struct service_view *service, uint64_t now_ns)
 {
+    const struct held none = {.slot = NO_SLOT};
     int current = index_of_slot(service, active_unpack(load_relaxed(&service->live->active)).slot);
-    struct held held = service_held(service->live, now_ns);
     struct candidate active;
 
-    /* Where connections are spread none is unrivalled. */
-    if (current < 0 || !service->endpoints[current].unrivalled || held.slot != NO_SLOT)
+    /* Where connections are spread none is unrivalled; and the operator may hold another. */
+    if (UNLIKELY(current < 0 || !service->endpoints[current].unrivalled))
         return -1;
-    active = candidate_of(service, (uint32_t)current, held, now_ns);
-    return choose_keeps(&active) ? current : -1;
+    if (UNLIKELY(!mode_is_unset(load_relaxed(&service->live->mode))) &&
+        service_held(service->live, now_ns).slot != NO_SLOT)
+        return -1;
+    active = candidate_of(service, (uint32_t)current, none, now_ns);
+    return LIKELY(choose_keeps(&active)) ? current : -1;
 }
 
 struct choice service_target(const struct service_view *service, uint64_t now_ns)

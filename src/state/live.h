@@ -37,6 +37,11 @@ enum runtime_mode runtime_mode_unpack(uint64_t mode_word, uint64_t *until_boot_m
 /* The mode in force: the operator's, unless it has run out, else the file's. */
 enum service_mode service_mode_now(uint64_t mode_word, enum service_mode configured,
                                    uint64_t now_ns);
+/* True of a mode word: the operator has said nothing, as nearly always. */
+static inline bool mode_is_unset(uint64_t mode_word)
+{
+    return mode_word == 0;
+}
 
 struct held {
     uint32_t slot; /* NO_SLOT: the operator leaves the choice to us */
