@@ -4,6 +4,7 @@
 #ifndef PRELOAD_ATTEMPT_H
 #define PRELOAD_ATTEMPT_H
 
+#include <stdint.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 
@@ -17,6 +18,7 @@ struct attempt {
     /* What the program asked for. */
     const struct sockaddr *address;
     socklen_t length;
+    uint64_t ip_hash; /* of it; 0 for AF_UNSPEC */
     /* sendto and sendmsg */
     const void *data;
     size_t size;

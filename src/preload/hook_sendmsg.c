@@ -20,14 +20,17 @@ static ssize_t call_sendmsg(const struct attempt *attempt, int fd, const struct 
 
 EXPORT ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 {
+    uint64_t ip_hash;
+
     if (!(flags & MSG_FASTOPEN) || !readable(message, sizeof(*message)) ||
-        !steer_wanted(message->msg_name, message->msg_namelen))
+        !steer_wanted(message->msg_name, message->msg_namelen, &ip_hash))
         return real_sendmsg(fd, message, flags);
 
     struct attempt attempt = {
         .call = call_sendmsg,
         .address = message->msg_name,
         .length = message->msg_namelen,
+        .ip_hash = ip_hash,
         .message = message,
         .flags = flags,
     };

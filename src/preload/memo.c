@@ -1,7 +1,10 @@
 #include "preload/memo.h"
 
 #include <stddef.h>
+#include <string.h>
 
+#include "base/address.h"
+#include "base/hints.h"
 #include "preload/learned.h"
 
 enum { PLACES = 32, WRITTEN = 1 << 30 /* a flag beside the number of readers */ };
@@ -13,16 +16,44 @@ struct memo {
      */
     _Alignas(64) atomic_u32 users;
     uint32_t learned;
-    struct address destination; /* port 0 and an IP of zeros: empty */
+    union socket_address destination; /* as the program writes it; all zero: empty */
     struct service_view service;
     struct address only[ENDPOINTS_MAX]; /* service.only */
 };
 
 static struct memo places[PLACES];
 
-static struct memo *place_of(const struct address *destination)
+/* Fields as they are, one by one: the program has mostly just written them so. It may have put them
+ * where no struct may lie. */
+static in_port_t port_of(const struct attempt *attempt)
 {
-    return &places[(address_hash_ip(destination) + destination->port) % PLACES];
+    in_port_t port;
+
+    memcpy(&port, (const char *)attempt->address + offsetof(struct sockaddr_in, sin_port),
+           sizeof(port));
+    return port;
+}
+
+static bool is_destination(const struct memo *memo, const struct attempt *attempt)
+{
+    const char *bytes = (const char *)attempt->address;
+    sa_family_t family;
+    in_addr_t ip;
+
+    memcpy(&family, bytes + offsetof(struct sockaddr, sa_family), sizeof(family));
+    if (family != memo->destination.any.sa_family || port_of(attempt) != memo->destination.v4.sin_port)
+        return false;
+    if (LIKELY(family == AF_INET)) {
+        memcpy(&ip, bytes + offsetof(struct sockaddr_in, sin_addr), sizeof(ip));
+        return ip == memo->destination.v4.sin_addr.s_addr;
+    }
+    return family == AF_INET6 && attempt->length >= sizeof(struct sockaddr_in6) &&
+           memcmp(bytes, &memo->destination.v6, sizeof(struct sockaddr_in6)) == 0;
+}
+
+static struct memo *place_of(const struct attempt *attempt)
+{
+    return &places[(attempt->ip_hash + port_of(attempt)) % PLACES];
 }
 
 void memo_release(struct memo *memo)
@@ -31,12 +62,12 @@ void memo_release(struct memo *memo)
         atomic_fetch_sub_explicit(&memo->users, 1, memory_order_release);
 }
 
-struct memo *memo_find(const struct segment *segment, const struct address *destination)
+struct memo *memo_find(const struct segment *segment, const struct attempt *attempt)
 {
-    struct memo *memo = place_of(destination);
+    struct memo *memo = place_of(attempt);
 
     if (!(atomic_fetch_add_explicit(&memo->users, 1, memory_order_acquire) & WRITTEN) &&
-        memo->service.segment == segment && address_equal(&memo->destination, destination) &&
+        memo->service.segment == segment && is_destination(memo, attempt) &&
         memo->learned == learned_count() && bank_valid(&memo->service.bank))
         return memo;
     memo_release(memo);
@@ -60,16 +91,18 @@ static void keep_addresses(struct memo *memo)
     memo->service.only = memo->only;
 }
 
-void memo_keep(const struct address *destination, const struct service_view *service,
-               uint32_t learned)
+void memo_keep(const struct attempt *attempt, const struct service_view *service, uint32_t learned)
 {
-    struct memo *memo = place_of(destination);
+    struct memo *memo = place_of(attempt);
     uint32_t nobody = 0;
 
     if (!atomic_compare_exchange_strong_explicit(&memo->users, &nobody, WRITTEN,
                                                  memory_order_acquire, memory_order_relaxed))
         return;
-    memo->destination = *destination;
+    memo->destination = (union socket_address){.v6 = {0}};
+    memcpy(&memo->destination, attempt->address,
+           attempt->length < sizeof(memo->destination) ? attempt->length
+                                                       : sizeof(memo->destination));
     memo->service = *service;
     memo->learned = learned;
     keep_addresses(memo);

@@ -11,19 +11,18 @@
 #ifndef PRELOAD_MEMO_H
 #define PRELOAD_MEMO_H
 
-#include "base/address.h"
+#include "preload/attempt.h"
 #include "state/decision.h"
 
 struct memo;
 
-/* The service behind `destination`, to be given back by memo_release(); NULL: not known here. */
-struct memo *memo_find(const struct segment *segment, const struct address *destination);
+/* The service behind the attempt's address, to be given back by memo_release(); NULL: not known. */
+struct memo *memo_find(const struct segment *segment, const struct attempt *attempt);
 const struct service_view *memo_service(const struct memo *memo);
 void memo_release(struct memo *memo); /* NULL is allowed */
 
-/* Remembers what route_address() found, unless the place is taken. `learned`: learned_count() from
- * before it looked. */
-void memo_keep(const struct address *destination, const struct service_view *service,
-               uint32_t learned);
+/* Remembers what route_address() found for its address, unless the place is taken. `learned`:
+ * learned_count() from before it looked. */
+void memo_keep(const struct attempt *attempt, const struct service_view *service, uint32_t learned);
 
 #endif

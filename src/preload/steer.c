@@ -174,16 +174,18 @@ pass_through:
  * Apart, as is steer_to(): a copy of the settings is large, and may lie on a signal handler's
  * stack.
  */
-RARE static ssize_t steer_anew(const struct segment *segment, const struct address *destination,
-                               int fd, const struct attempt *attempt, sa_family_t family)
+RARE static ssize_t steer_anew(const struct segment *segment, int fd, const struct attempt *attempt,
+                               sa_family_t family)
 {
     uint32_t learned = learned_count();
     struct service_view service;
+    struct address destination;
     int saved = errno;
-    bool ours = route_address(segment, destination, &service);
+    bool ours = address_from_sockaddr(attempt->address, attempt->length, &destination) == 0 &&
+                route_address(segment, &destination, &service);
 
     if (ours)
-        memo_keep(destination, &service, learned);
+        memo_keep(attempt, &service, learned);
     errno = saved;
     return ours ? steer_to(&service, fd, attempt, family) : attempt_pass(attempt, fd);
 }
@@ -191,7 +193,6 @@ RARE static ssize_t steer_anew(const struct segment *segment, const struct addre
 HOT ssize_t steer(int fd, const struct attempt *attempt)
 {
     const struct segment *segment = shim_segment_in_force(CALLER_SOCKET);
-    struct address destination;
     struct memo *memo;
     sa_family_t family;
     ssize_t result;
@@ -199,13 +200,13 @@ HOT ssize_t steer(int fd, const struct attempt *attempt)
     memcpy(&family, &attempt->address->sa_family, sizeof(family)); /* may be unaligned */
     if (UNLIKELY(family == AF_UNSPEC))
         told_reset(fd);
-    if (!segment || address_from_sockaddr(attempt->address, attempt->length, &destination) != 0)
+    if (UNLIKELY(!segment))
         return attempt_pass(attempt, fd);
-    memo = memo_find(segment, &destination);
+    memo = memo_find(segment, attempt);
     if (LIKELY(memo)) {
         result = steer_to(memo_service(memo), fd, attempt, family);
         memo_release(memo);
         return result;
     }
-    return steer_anew(segment, &destination, fd, attempt, family);
+    return steer_anew(segment, fd, attempt, family);
 }

@@ -34,29 +34,29 @@ enum first_sight { DECLINED, WANTED, UNCLEAR };
  * and nothing else. So nearly every connect() of a program ends; this is all inline and calls
  * nothing, so that it costs no stack frame. UNCLEAR: steer_wanted() finds out.
  */
-static inline enum first_sight steer_first_sight(const struct sockaddr *address, socklen_t length)
+static inline enum first_sight steer_first_sight(const struct sockaddr *address, socklen_t length,
+                                                 uint64_t *ip_hash)
 {
     const struct segment *segment = atomic_load_explicit(&shim_current, memory_order_acquire);
-    uint64_t hash;
 
     if (UNLIKELY(!segment) || !steer_length_fits(length) || !readable_known(address, length) ||
-        !address_hash_sockaddr(address, length, &hash))
+        !address_hash_sockaddr(address, length, ip_hash))
         return UNCLEAR;
-    return bank_may_have_ip(segment, hash) ? WANTED : DECLINED;
+    return bank_may_have_ip(segment, *ip_hash) ? WANTED : DECLINED;
 }
 
 /* [hook] The same, certain. Never faults on a wild pointer; errno untouched. */
-static inline bool steer_wanted(const struct sockaddr *address, socklen_t length)
+static inline bool steer_wanted(const struct sockaddr *address, socklen_t length, uint64_t *ip_hash)
 {
     const struct segment *segment;
-    uint64_t hash;
 
+    *ip_hash = 0;
     if (!steer_length_fits(length) || !readable(address, length))
         return false;
-    if (!address_hash_sockaddr(address, length, &hash))
+    if (!address_hash_sockaddr(address, length, ip_hash))
         return is_unspecified(address); /* the socket is taken out of its connection */
     segment = shim_segment(CALLER_SOCKET);
-    return segment && bank_may_have_ip(segment, hash);
+    return segment && bank_may_have_ip(segment, *ip_hash);
 }
 
 /*
