@@ -149,7 +149,8 @@ int address_parse_ip(const char *text, struct address *out)
         ip[percent - text] = '\0';
     if (inet_pton(AF_INET6, ip, out->ip) != 1)
         goto invalid;
-    if (percent && (!address_has_scope(high_word(out)) || parse_number(percent + 1, UINT32_MAX, &out->scope) != 0))
+    if (percent && (!address_has_scope(high_word(out)) ||
+                    parse_number(percent + 1, UINT32_MAX, &out->scope) != 0))
         goto invalid;
     return 0;
 invalid:

@@ -179,8 +179,9 @@ static bool age_has_come(const struct leave_entry *entry, const struct tracked *
 static void equip(int duplicate, int fd, const struct tracked *tracked,
                   const struct leave_entry *entry)
 {
-    struct socket_options options = socket_prepare(duplicate, &entry->connect);
+    struct socket_options options = {.is_tcp = true};
 
+    socket_prepare(duplicate, &entry->connect, &options);
     socket_bound(duplicate, options, entry->connect.user_timeout_ns);
     track_mark_equipped(fd, tracked);
 }

@@ -6,8 +6,8 @@
 #include "preload/real.h"
 #include "preload/steer.h"
 
-HOT __attribute__((noinline)) static int
-steered_connect(int fd, const struct sockaddr *address, socklen_t length, uint64_t ip_hash)
+HOT __attribute__((noinline)) static int steered_connect(int fd, const struct sockaddr *address,
+                                                         socklen_t length, uint64_t ip_hash)
 {
     struct attempt attempt = {.address = address, .length = length, .ip_hash = ip_hash};
 

@@ -29,16 +29,16 @@ struct journey {
     bool watched;   /* by the guard, which bounds the attempt and sets the socket's options */
     bool no_native; /* a v4-mapped attempt was made: Linux lets no native IPv6 one succeed now */
     bool asked_v6_only, v6_only;
-    bool hung_up;          /* the endpoint took the connection and dropped it at once */
-    bool lost;             /* the descriptor is not this socket any more */
-    uint16_t tried;        /* endpoints that failed in this call, or cannot be reached: a bit each */
+    bool hung_up;   /* the endpoint took the connection and dropped it at once */
+    bool lost;      /* the descriptor is not this socket any more */
+    uint16_t tried; /* endpoints that failed in this call, or cannot be reached: a bit each */
     uint16_t out_of_reach; /* endpoints that this socket's family cannot reach */
     uint8_t attempts;      /* endpoints tried so far, with repetition */
     uint8_t calls;         /* real calls made so far */
     uint8_t rounds;        /* pauses made */
 };
 _Static_assert(ENDPOINTS_MAX <= 16, "an endpoint has its bit");
-_Static_assert(ENDPOINTS_MAX * ADDRESSES_MAX <= UINT8_MAX, "the calls of a journey fit");
+_Static_assert(ENDPOINTS_MAX *ADDRESSES_MAX <= UINT8_MAX, "the calls of a journey fit");
 
 /* ---- pick.c ---- */
 

@@ -41,7 +41,8 @@ static bool is_destination(const struct memo *memo, const struct attempt *attemp
     in_addr_t ip;
 
     memcpy(&family, bytes + offsetof(struct sockaddr, sa_family), sizeof(family));
-    if (family != memo->destination.any.sa_family || port_of(attempt) != memo->destination.v4.sin_port)
+    if (family != memo->destination.any.sa_family ||
+        port_of(attempt) != memo->destination.v4.sin_port)
         return false;
     if (LIKELY(family == AF_INET)) {
         memcpy(&ip, bytes + offsetof(struct sockaddr_in, sin_addr), sizeof(ip));

@@ -39,7 +39,8 @@ static const char *const names[REAL_COUNT] = {
     [PTHREAD_ATTR_SETSTACK] = "pthread_attr_setstack",
 };
 
-/* What the socket functions are before the constructor has found libc's, and where there is none. */
+/* What the socket functions are before the constructor has found libc's, and where there is none.
+ */
 static int raw_connect(int fd, const struct sockaddr *address, socklen_t length)
 {
     return (int)syscall(SYS_connect, fd, address, length);

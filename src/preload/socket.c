@@ -8,6 +8,7 @@
 #include <sys/time.h>
 
 #include "base/clock.h"
+#include "base/hints.h"
 #include "preload/real.h"
 
 #ifndef IPPROTO_MPTCP
@@ -28,7 +29,7 @@ static void set(int fd, int level, int name, int value)
     setsockopt(fd, level, name, &value, sizeof(value));
 }
 
-bool socket_is_tcp(int fd)
+RARE static bool is_tcp(int fd)
 {
     int value;
 
@@ -36,20 +37,22 @@ bool socket_is_tcp(int fd)
            (value == IPPROTO_TCP || value == IPPROTO_MPTCP);
 }
 
-struct socket_options socket_prepare(int fd, const struct connect_rules *rules)
+struct socket_options socket_examine(int fd)
 {
-    struct socket_options options = {0};
+    int late;
+
+    if (LIKELY(get(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &late)))
+        return (struct socket_options){.is_tcp = true, .connects_late = late != 0};
+    return (struct socket_options){.is_tcp = is_tcp(fd)};
+}
+
+void socket_prepare(int fd, const struct connect_rules *rules, struct socket_options *options)
+{
     int value;
 
-    if (get(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &value)) {
-        options.is_tcp = true;
-        options.user_timeout = value == 0;
-    } else {
-        /* MPTCP before Linux 6.x knows no TCP_USER_TIMEOUT. */
-        options.is_tcp = socket_is_tcp(fd);
-    }
-    if (options.is_tcp && rules->keepalive_ns && get(fd, SOL_SOCKET, SO_KEEPALIVE, &value) &&
-        value == 0) {
+    /* MPTCP before Linux 6.x knows no TCP_USER_TIMEOUT. */
+    options->user_timeout = get(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &value) && value == 0;
+    if (rules->keepalive_ns && get(fd, SOL_SOCKET, SO_KEEPALIVE, &value) && value == 0) {
         uint64_t idle = (rules->keepalive_ns + NS_PER_S - 1) / NS_PER_S;
 
         set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
@@ -59,7 +62,6 @@ struct socket_options socket_prepare(int fd, const struct connect_rules *rules)
         if (rules->user_timeout_ns == 0)
             set(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES);
     }
-    return options;
 }
 
 void socket_bound(int fd, struct socket_options options, uint64_t ns)
@@ -84,13 +86,6 @@ int socket_state(int fd)
     if (real_getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0 || size == 0)
         return -1;
     return info.tcpi_state;
-}
-
-bool socket_connects_late(int fd)
-{
-    int value;
-
-    return get(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &value) && value != 0;
 }
 
 void socket_reset(int fd)

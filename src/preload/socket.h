@@ -10,17 +10,21 @@
 
 #include "policy/rules.h"
 
-/* Options that the program had not set itself, and steering therefore may. */
 struct socket_options {
-    bool is_tcp;       /* TCP or MPTCP: everything else is none of our business */
-    bool user_timeout; /* TCP_USER_TIMEOUT is ours to set */
+    bool is_tcp;        /* TCP or MPTCP: everything else is none of our business */
+    bool connects_late; /* TCP_FASTOPEN_CONNECT: connect() may answer 0 and connect at a write */
+    bool user_timeout;  /* TCP_USER_TIMEOUT is ours to set: the program has not */
 };
 
-/* TCP or MPTCP. One call. */
-bool socket_is_tcp(int fd);
+/*
+ * What kind of socket it is. One call for a TCP socket, whose answer to TCP_FASTOPEN_CONNECT says
+ * both; two where that is not known (MPTCP, Linux before 4.11) or it is something else.
+ */
+struct socket_options socket_examine(int fd);
 
-/* Asks (two calls; three for a socket that is not TCP) and sets keepalive (three, four at most). */
-struct socket_options socket_prepare(int fd, const struct connect_rules *rules);
+/* Asks for user timeout and keepalive (two calls), and sets keepalive (three, four at most) unless
+ * the program has. */
+void socket_prepare(int fd, const struct connect_rules *rules, struct socket_options *options);
 
 /* TCP_USER_TIMEOUT, for how long SYNs (before) or data (after) may go unanswered. 0: the kernel's.
  */
@@ -31,9 +35,6 @@ uint64_t socket_bound_now(int fd);
 
 /* TCP_INFO's state (TCP_CLOSE, TCP_SYN_SENT, TCP_ESTABLISHED…), -1: not a TCP socket. */
 int socket_state(int fd);
-
-/* TCP_FASTOPEN_CONNECT: connect() may answer 0 and connect at the first write. */
-bool socket_connects_late(int fd);
 
 /* connect(AF_UNSPEC): back to a fresh socket, options and epoll registration kept. */
 void socket_reset(int fd);

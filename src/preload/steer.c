@@ -89,7 +89,7 @@ RARE static ssize_t observe(struct journey *journey)
     struct choice choice;
     char name[NAME_TEXT] = "none";
 
-    if (socket_is_tcp(journey->fd) && socket_state(journey->fd) == TCP_CLOSE) {
+    if (socket_examine(journey->fd).is_tcp && socket_state(journey->fd) == TCP_CLOSE) {
         choice = service_target(journey->service, journey->now_ns);
         if (choice.endpoint >= 0) {
             route_endpoint_name(journey->service, (unsigned)choice.endpoint, name);
@@ -143,12 +143,11 @@ HOT __attribute__((noinline)) static ssize_t steer_to(const struct service_view 
     }
     journey.ours = process_is_ours();
     journey.watched = journey.ours && journey.cookie && fd < TRACKED_MAX && guard_watches();
-    if (LIKELY(journey.watched))
-        journey.options = (struct socket_options){.is_tcp = socket_is_tcp(fd)};
-    else
-        journey.options = socket_prepare(fd, &service->settings.connect);
+    journey.options = socket_examine(fd);
     if (UNLIKELY(!journey.options.is_tcp))
         goto pass_through;
+    if (UNLIKELY(!journey.watched))
+        socket_prepare(fd, &service->settings.connect, &journey.options);
     /* Before an attempt that the guard may have to end; else after it: the connection comes first.
      */
     if (LIKELY(journey.ours) && UNLIKELY(kernel_is_too_slow(&journey)))

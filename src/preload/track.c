@@ -127,8 +127,8 @@ static uint64_t take(struct slot *slot, uint64_t state, uint64_t cookie, uint64_
     uint64_t next = next_attempt(state, flags);
 
     if (LIKELY(!(state & CLAIMED) && (state & 0xff) != WRITING &&
-               atomic_compare_exchange_strong_explicit(
-                   &slot->state, &state, next, memory_order_acquire, memory_order_relaxed)))
+               atomic_compare_exchange_strong_explicit(&slot->state, &state, next,
+                                                       memory_order_acquire, memory_order_relaxed)))
         return next;
     return take_in_turn(slot, cookie, flags);
 }

@@ -51,7 +51,8 @@ bool track_absent(int fd);
  */
 bool track_begin(int fd, const struct tracked *what, bool *follows);
 
-/* False: nothing is known of `fd`, whose cookie is `cookie`. One load; true may be too much said. */
+/* False: nothing is known of `fd`, whose cookie is `cookie`. One load; true may be too much said.
+ */
 bool track_may_know(int fd, uint64_t cookie);
 
 /* What is known of it; false: nothing. */

@@ -14,9 +14,8 @@
 #include "preload/shim.h"
 #include "preload/track.h"
 
-#define AT_ONCE_NS         (100 * NS_PER_MS)
-#define HANDSHAKE_LEAST_NS (10 * NS_PER_US)
-#define BLOCKED_NS         NS_PER_MS /* long enough for another thread to close the descriptor */
+#define AT_ONCE_NS (100 * NS_PER_MS)
+#define BLOCKED_NS NS_PER_MS /* long enough for another thread to close the descriptor */
 
 enum { SECOND_LOOK_MS = 5 }; /* a fiftieth of what "lasting" means to track_begin() */
 
@@ -72,16 +71,11 @@ static void record(struct journey *journey, unsigned index, int error, uint64_t 
         guard_kick(); /* it announces what has come of that */
 }
 
-/*
- * Fast open: success was answered before the handshake, and therefore within moments; what took
- * longer than that is not worth a system call.
- */
-static bool is_deferred(const struct journey *journey, uint64_t took_ns)
+/* Fast open: success may have been answered before the handshake. */
+static bool is_deferred(const struct journey *journey)
 {
-    if (LIKELY(!(journey->attempt->flags & MSG_FASTOPEN)) &&
-        (took_ns > HANDSHAKE_LEAST_NS || !socket_connects_late(journey->fd)))
-        return false;
-    return socket_state(journey->fd) != TCP_ESTABLISHED;
+    return UNLIKELY(journey->attempt->flags & MSG_FASTOPEN || journey->options.connects_late) &&
+           socket_state(journey->fd) != TCP_ESTABLISHED;
 }
 
 bool try_is_still_ours(struct journey *journey)
@@ -149,7 +143,6 @@ static enum progress try_address(struct journey *journey, const struct address *
     uint64_t before_ns = journey->now_ns;
     union socket_address address;
     socklen_t length;
-    uint64_t started_ns = journey->now_ns;
 
     address_to_sockaddr(to, journey->family, &address, &length);
     /* A longer one than needed is as the program wrote it: the kernel may judge a socket of another
@@ -174,7 +167,7 @@ static enum progress try_address(struct journey *journey, const struct address *
         !try_is_still_ours(journey))
         return journey->result >= 0 ? CONNECTED : UNDECIDED;
     socket_bound(journey->fd, journey->options, journey->service->settings.connect.user_timeout_ns);
-    if (journey->result >= 0 && !is_deferred(journey, journey->now_ns - started_ns))
+    if (journey->result >= 0 && !is_deferred(journey))
         return CONNECTED;
     if (refused_already(journey, more_addresses)) {
         int error = socket_take_error(journey->fd);

@@ -20,7 +20,7 @@
 struct service_view {
     const struct segment *segment;
     const struct address *only; /* of each endpoint that has one address; port 0: ask. NULL: ask */
-    struct bank_view bank; /* where it was read from, as long as that is in force */
+    struct bank_view bank;      /* where it was read from, as long as that is in force */
     struct service_live *live;
     uint32_t index; /* in the bank it came from */
     uint32_t first_endpoint;

@@ -21,14 +21,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 enum { OPTIONS_MAX = 32, WARM_UP = 100 };
 
 struct option_call {
-    char kind; /* g s p */
-    bool after;
+    long number; /* of the system call */
     int level, name;
 };
 
@@ -111,36 +111,32 @@ static int listen_here(const char *port)
     return fd;
 }
 
-/* What an option holds is of no interest: the cost is the system call's. */
-static void use_options(int fd, const struct option_call options[], int count, bool after)
+/*
+ * What an option holds is of no interest, and the cost is to be the system call's: no branches.
+ * What is set is an int of 1; getpid() takes no notice of its arguments.
+ */
+static void use_options(int fd, const struct option_call options[], int count)
 {
-    for (int i = 0; i < count; i++) {
-        int value[64] = {1};
-        socklen_t length = options[i].kind == 's' ? sizeof(int) : sizeof value;
+    static int value[64] = {1};
+    socklen_t length = sizeof value;
 
-        if (options[i].after != after)
-            continue;
-        if (options[i].kind == 'p')
-            getpid();
-        else if (options[i].kind == 's')
-            setsockopt(fd, options[i].level, options[i].name, value, length);
-        else
-            getsockopt(fd, options[i].level, options[i].name, value, &length);
-    }
+    for (int i = 0; i < count; i++)
+        syscall(options[i].number, fd, options[i].level, options[i].name, value,
+                options[i].number == SYS_setsockopt ? (void *)sizeof(int) : &length);
 }
 
 /* One connection; what connect() and the options took. */
 static uint64_t time_connection(int listener, const struct sockaddr_in *to,
-                                const struct option_call options[], int option_count)
+                                const struct option_call options[], int before, int after)
 {
     struct linger abort_it = {.l_onoff = 1};
     int fd = socket(AF_INET, SOCK_STREAM, 0), accepted;
     uint64_t start = now_ns(), took;
 
-    use_options(fd, options, option_count, false);
+    use_options(fd, options, before);
     if (connect(fd, (const struct sockaddr *)to, sizeof *to) < 0)
         die("connect");
-    use_options(fd, options, option_count, true);
+    use_options(fd, options + before, after);
     took = now_ns() - start;
     accepted = accept(listener, NULL, NULL);
     /* A reset leaves no TIME_WAIT behind: ports would run out. */
@@ -162,12 +158,12 @@ static void time_tcp(const char *ip, const char *port, long count)
     int listener = listen_here(getenv("LISTEN"));
 
     for (long i = 0; i < count; i++)
-        time_connection(listener, &to, NULL, 0);
+        time_connection(listener, &to, NULL, 0, 0);
     close(listener);
 }
 
 static void time_pair(const char *ip, const char *port, long count,
-                      const struct option_call options[], int option_count)
+                      const struct option_call options[], int before, int after)
 {
     struct sockaddr_in steered = address_of(ip, port);
     struct sockaddr_in direct = address_of("127.0.0.8", getenv("LISTEN"));
@@ -176,8 +172,8 @@ static void time_pair(const char *ip, const char *port, long count,
     uint64_t *under_ns = calloc((size_t)count, sizeof *under_ns);
 
     for (long i = -WARM_UP; i < count; i++) {
-        uint64_t plain = time_connection(listener, &direct, options, option_count);
-        uint64_t under = time_connection(listener, &steered, NULL, 0);
+        uint64_t plain = time_connection(listener, &direct, options, before, after);
+        uint64_t under = time_connection(listener, &steered, options, 0, 0);
 
         if (i >= 0) {
             plain_ns[i] = plain;
@@ -190,28 +186,33 @@ static void time_pair(const char *ip, const char *port, long count,
     close(listener);
 }
 
-static int read_options(char **words, int count, struct option_call options[])
+/* How many there are before "then", and behind it. */
+static void read_options(char **words, int count, struct option_call options[], int *before,
+                         int *after)
 {
-    bool after = false;
-    int found = 0;
+    int *found = before;
 
-    for (int i = 0; i < count && found < OPTIONS_MAX; i++) {
+    *before = *after = 0;
+    for (int i = 0; i < count && *before + *after < OPTIONS_MAX; i++) {
         if (strcmp(words[i], "then") == 0) {
-            after = true;
+            found = after;
         } else if (i + 2 < count) {
-            options[found++] = (struct option_call){.kind = words[i][0],
-                                                    .after = after,
-                                                    .level = atoi(words[i + 1]),
-                                                    .name = atoi(words[i + 2])};
+            options[*before + *after] =
+                (struct option_call){.number = words[i][0] == 'p'   ? SYS_getpid
+                                               : words[i][0] == 's' ? SYS_setsockopt
+                                                                    : SYS_getsockopt,
+                                     .level = atoi(words[i + 1]),
+                                     .name = atoi(words[i + 2])};
+            ++*found;
             i += 2;
         }
     }
-    return found;
 }
 
 int main(int argc, char **argv)
 {
     struct option_call options[OPTIONS_MAX];
+    int before, after;
 
     if (argc >= 5 && strcmp(argv[1], "bare") == 0)
         time_bare(argv[2], argv[3], atol(argv[4]));
@@ -221,10 +222,11 @@ int main(int argc, char **argv)
         time_lookup(argv[2], argv[3], atol(argv[4]));
     else if (argc >= 5 && strcmp(argv[1], "tcp") == 0)
         time_tcp(argv[2], argv[3], atol(argv[4]));
-    else if (argc >= 5 && strcmp(argv[1], "pair") == 0)
-        time_pair(argv[2], argv[3], atol(argv[4]), options,
-                  read_options(argv + 5, argc - 5, options));
-    else
+    else if (argc >= 5 && strcmp(argv[1], "pair") == 0) {
+        read_options(argv + 5, argc - 5, options, &before, &after);
+        time_pair(argv[2], argv[3], atol(argv[4]), options, before, after);
+    } else {
         return 2;
+    }
     return 0;
 }
