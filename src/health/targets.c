@@ -11,7 +11,7 @@
 #include "state/decision.h"
 
 enum {
-    TARGETS_PER_BLOCK = 16,
+    TARGETS_PER_BLOCK = 4, /* a probe has its buffers: 90 KiB together */
     CHECKS_PER_ENDPOINT = 2 * EXPRESSION_MAX + 1, /* health.probe, health.role, failback.probe */
 };
 
@@ -65,16 +65,16 @@ static size_t block_size(void)
 
 static int add_block(struct targets *targets)
 {
-    unsigned char *at;
+    unsigned char *at, *probes;
 
     if (targets->count == targets->limit || !(at = map(block_size())))
         return -ENOMEM;
+    /* The probes behind: of those that nobody uses not a page is touched. */
+    probes = at + TARGETS_PER_BLOCK * aligned(sizeof(struct target));
     for (unsigned i = 0; i < TARGETS_PER_BLOCK; i++) {
-        struct target *target = (void *)at;
+        struct target *target = (void *)(at + i * aligned(sizeof(struct target)));
 
-        at += aligned(sizeof(struct target));
-        target->probe = (void *)at;
-        at += aligned(probe_size());
+        target->probe = (void *)(probes + i * aligned(probe_size()));
         targets->list[targets->count++] = target;
     }
     return 0;

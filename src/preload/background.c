@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "preload/errand.h"
 #include "preload/guard.h"
+#include "preload/launch.h"
 #include "preload/process.h"
 #include "preload/prober.h"
 #include "preload/real.h"
@@ -27,6 +28,7 @@ enum {
     GUARD_PAGE = 4096,
     RETRY_S = 10,
     LOOK_MS = 100, /* a tenth of the lease: a vacant post is seen soon enough */
+    ERRANDS_WAIT_S = 3,
 };
 
 #ifndef CLOSE_RANGE_UNSHARE
@@ -49,6 +51,11 @@ static struct thread guard = {.run = guard_run, .name = "guard"};
 static struct thread prober = {.run = prober_run, .name = "prober"};
 static struct thread errands = {.run = errand_run, .name = "errands"};
 static atomic_u64 next_try_ns;
+
+/* CLOCK_MONOTONIC_COARSE when the prober first missed the errands' thread; 0: it has not. By the
+ * prober alone; relaxed. */
+static atomic_u64 errands_missed_ns;
+
 HOT_DATA atomic_u64 background_next_look_ns;
 
 static void *enter(void *argument)
@@ -171,13 +178,21 @@ static bool threads_check(const struct segment *segment)
     return monitor_is_at_most(segment, MONITOR_THREAD);
 }
 
-/* True when both are there, as far as they are needed. */
+/* There is, or is about to be, something for it to do. */
+static bool errands_are_wanted(const struct segment *segment, bool prober_starts)
+{
+    return load_relaxed(&errands_missed_ns) != 0 || (prober_starts && launch_is_wanted(segment));
+}
+
+/* True when all are there, as far as they are needed. */
 static bool look(const struct segment *segment, enum shim_caller caller, uint64_t now_ns)
 {
     bool wanted = lease_wanted(segment, now_ns) && may_probe(segment);
+    bool errands_lack = !is_seen_to(&errands) &&
+                        errands_are_wanted(segment, wanted && !is_seen_to(&prober));
     sigset_t blocked;
 
-    if (is_seen_to(&guard) && (!wanted || is_seen_to(&prober))) {
+    if (is_seen_to(&guard) && (!wanted || is_seen_to(&prober)) && !errands_lack) {
         if (wanted)
             prober_kick();
         return true;
@@ -189,6 +204,8 @@ static bool look(const struct segment *segment, enum shim_caller caller, uint64_
     start_undisturbed(&guard);
     if (wanted)
         start_undisturbed(&prober);
+    if (errands_lack)
+        start_undisturbed(&errands);
     return true;
 }
 
@@ -212,9 +229,20 @@ enum checks_by background_checks(const struct segment *segment, uint64_t now_ns)
     return (held || is_running(&prober)) && threads_check(segment) ? BY_THREAD : BY_NOBODY;
 }
 
+/*
+ * Best started by a thread of the program's: pthread_create() allocates, and for a thread that never
+ * did malloc() sets aside an arena of 64 MiB of address space. But the program may make no more
+ * connections.
+ */
 bool background_errands(void)
 {
-    if (!is_seen_to(&errands) && clock_coarse_ns() >= load_relaxed(&next_try_ns))
+    uint64_t now_ns = clock_coarse_ns(), missed_ns = load_relaxed(&errands_missed_ns);
+
+    if (is_seen_to(&errands))
+        return is_running(&errands);
+    if (missed_ns == 0)
+        store_relaxed(&errands_missed_ns, now_ns);
+    else if (now_ns - missed_ns >= ERRANDS_WAIT_S * NS_PER_S && now_ns >= load_relaxed(&next_try_ns))
         start_undisturbed(&errands);
     return is_running(&errands);
 }
@@ -234,6 +262,7 @@ void background_forget(void)
     store_relaxed(&background_next_look_ns, 0);
     forget(&prober);
     forget(&errands);
+    store_relaxed(&errands_missed_ns, 0);
 }
 
 bool background_own_descriptors(void)

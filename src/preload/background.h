@@ -47,8 +47,8 @@ enum checks_by { BY_NOBODY, BY_THREAD, BY_PROCESS };
 enum checks_by background_checks(const struct segment *segment, uint64_t now_ns);
 
 /*
- * For the prober, whose descriptors it shares: the thread for errands is there, started at the
- * first call. False: it cannot be.
+ * For the prober: the thread for errands is there. False: it is not yet, or cannot be. The next
+ * steered call starts it, or after some seconds without one this.
  */
 bool background_errands(void);
 

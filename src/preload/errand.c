@@ -24,6 +24,8 @@ bool errand_is_free(void)
 
 void errand_run(void)
 {
+    if (!background_own_descriptors())
+        return;
     for (;;) {
         uint32_t seen = atomic_load_explicit(&begun, memory_order_acquire);
         errand_function *errand = atomic_load_explicit(&current, memory_order_acquire);

@@ -13,12 +13,12 @@ typedef void errand_function(void);
 bool errand_is_free(void);
 
 /*
- * For the prober: has the thread (background.h), which the first call starts, run `errand`. False:
- * another one is under way, or there is no thread; a later call may do better.
+ * For the prober: has the thread (background.h) run `errand`. False: another one is under way, or
+ * there is no thread, or not yet; a later call may do better.
  */
 bool errand_begin(errand_function *errand);
 
-/* The thread. Never returns. */
+/* The thread. Returns only where the kernel gives it no descriptors of its own. */
 void errand_run(void);
 
 /* In a forked child: the thread stayed behind. */

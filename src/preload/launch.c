@@ -14,7 +14,7 @@ enum { WAIT_MS = 500 };
 
 static atomic_u64 next_ns; /* CLOCK_BOOTTIME; not tried before. By whoever is at it; relaxed */
 
-static bool is_wanted(const struct segment *segment)
+bool launch_is_wanted(const struct segment *segment)
 {
     struct bank_view view;
     uint32_t monitor;
@@ -43,7 +43,7 @@ static void start_monitor(void)
 
 void launch_where_needed(const struct segment *segment, uint64_t now_ns)
 {
-    if (now_ns < load_relaxed(&next_ns) || !errand_is_free() || !is_wanted(segment))
+    if (now_ns < load_relaxed(&next_ns) || !errand_is_free() || !launch_is_wanted(segment))
         return;
     store_relaxed(&next_ns, now_ns + BAD_PAUSE_NS);
     if (!spawn_orphans_go_to_init()) {

@@ -5,9 +5,13 @@
 #ifndef PRELOAD_LAUNCH_H
 #define PRELOAD_LAUNCH_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "state/segment.h"
+
+/* [hook] The settings need the program. */
+bool launch_is_wanted(const struct segment *segment);
 
 /*
  * For the prober, about once a second, and when the lease is taken: an errand. The monitor takes

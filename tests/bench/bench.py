@@ -249,16 +249,35 @@ def start(bench):
 
 @measure("memory", "footprint")
 def footprint(bench):
+    def command(address, seconds):
+        return [TOOLS / "footprint", address, str(bench.east.port), str(seconds)]
+
     def one(preloaded):
-        where = (ALIAS, bench.east.port) if preloaded else ("127.0.0.1", bench.east.port)
         return [int(word) for word in
-                bench.run([TOOLS / "footprint", *where], preloaded).stdout.split()]
-    pairs = bench.pairs(8, lambda: one(False), lambda: one(True))
-    return [Row(what, unit, [b[i] - a[i] for a, b in pairs], budget=budget)
-            for i, (what, unit, budget) in enumerate([
-                ("private memory of a process that steers: added", "KiB", 128),
-                ("its address space: added", "KiB", 2048),
-                ("its threads: added", "", 0)])]
+                bench.run(command(ALIAS if preloaded else "127.0.0.1", 1), preloaded).stdout.split()]
+
+    def added(count):
+        return [[b - a for a, b in zip(*pair)]
+                for pair in bench.pairs(count, lambda: one(False), lambda: one(True))]
+
+    # The first process that steers checks for the whole host, the second stands by; the others…
+    leader = added(4)
+    two = [subprocess.Popen(command(ALIAS, 60), env=bench.environment(True), stdout=subprocess.DEVNULL)
+           for _ in range(2)]
+    try:
+        time.sleep(1)
+        others = added(8)
+    finally:
+        for process in two:
+            process.kill()
+            process.wait()
+    return [Row(what, unit, [found[i] for found in values], budget=budget)
+            for what, unit, values, i, budget in [
+                ("private memory of a process that steers: added", "KiB", others, 0, 128),
+                ("its address space: added", "KiB", others, 1, 2048),
+                ("its threads: added", "", others, 2, None),
+                ("private memory of the one that also checks: added", "KiB", leader, 0, None),
+                ("its address space: added", "KiB", leader, 1, 2048)]]
 
 
 @measure("data", "throughput")
