@@ -57,7 +57,7 @@ uint64_t address_hash_ip(const struct address *address)
 }
 
 /* The program's may be unaligned. */
-HOT int address_from_sockaddr(const void *sockaddr, size_t length, struct address *out)
+int address_from_sockaddr(const void *sockaddr, size_t length, struct address *out)
 {
     const unsigned char *bytes = sockaddr;
     struct sockaddr_in6 v6 = {0};

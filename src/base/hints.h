@@ -15,7 +15,8 @@
 #define HOT  __attribute__((hot))
 #define RARE __attribute__((cold, noinline))
 
-/* Variables, zero at first, that every connect() reads and hardly any writes: they share a line. */
+/* Variables, zero at first, that every connect() reads and hardly any writes. Side by side, so that
+ * they take few lines (where the library is linked as a whole: GCC). */
 #define HOT_DATA __attribute__((section(".bss.hot")))
 
 #endif

@@ -11,7 +11,7 @@
 #include "state/decision.h"
 
 enum {
-    TARGETS_PER_BLOCK = 4, /* a probe has its buffers: 90 KiB together */
+    TARGETS_PER_BLOCK = 4,                        /* a probe has its buffers: 90 KiB together */
     CHECKS_PER_ENDPOINT = 2 * EXPRESSION_MAX + 1, /* health.probe, health.role, failback.probe */
 };
 

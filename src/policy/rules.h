@@ -16,6 +16,7 @@ enum {
     ENDPOINTS_MAX = 16, /* per service */
     MATCHES_MAX = 32,   /* per service */
     ADDRESSES_MAX = 8,  /* per endpoint */
+    ATTEMPTS_MAX = 16,  /* retry.attempts: endpoints tried in one call, with repetition */
     NAME_TEXT = 48,     /* names of services, endpoints, checks and zones, with their NUL */
     CHECKS_MAX = 64,    /* check blocks of a file */
     EXPRESSION_MAX = 8, /* checks in one all(…), any(…) or majority(…) */

@@ -80,7 +80,8 @@ static bool is_current(uint64_t word, uint64_t tick, uint8_t generation)
 
 /*
  * Before the tallies, so that of two calls that are recorded at once the later sees the other's
- * trouble. Where a processor shows the two in another order, the next call sees it.
+ * trouble. Where a processor shows the two in another order, or window_add_calm() has just looked,
+ * the next call sees it.
  */
 static void note_trouble(atomic_u64 *word, uint64_t tick, uint8_t generation)
 {

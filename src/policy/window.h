@@ -24,8 +24,9 @@ bool window_add(struct breaker *breaker, const struct breaker_rules *rules, uint
                 bool failed, bool slow, uint64_t now_ns);
 
 /*
- * Adds a call that was neither failed nor slow to a time window that holds no such call, either.
- * False: it does, or the window counts calls: nothing was added, and window_add() is to do it.
+ * Adds a call that was neither failed nor slow to a time window that holds no failed or slow one.
+ * False: it holds some, or the window counts calls, or did: nothing was added, and window_add() is
+ * to do it.
  */
 bool window_add_calm(struct breaker *breaker, const struct breaker_rules *rules, uint8_t generation,
                      uint64_t now_ns);

@@ -188,8 +188,8 @@ static bool errands_are_wanted(const struct segment *segment, bool prober_starts
 static bool look(const struct segment *segment, enum shim_caller caller, uint64_t now_ns)
 {
     bool wanted = lease_wanted(segment, now_ns) && may_probe(segment);
-    bool errands_lack = !is_seen_to(&errands) &&
-                        errands_are_wanted(segment, wanted && !is_seen_to(&prober));
+    bool errands_lack =
+        !is_seen_to(&errands) && errands_are_wanted(segment, wanted && !is_seen_to(&prober));
     sigset_t blocked;
 
     if (is_seen_to(&guard) && (!wanted || is_seen_to(&prober)) && !errands_lack) {
@@ -230,9 +230,9 @@ enum checks_by background_checks(const struct segment *segment, uint64_t now_ns)
 }
 
 /*
- * Best started by a thread of the program's: pthread_create() allocates, and for a thread that never
- * did malloc() sets aside an arena of 64 MiB of address space. But the program may make no more
- * connections.
+ * Best started by a thread of the program's: pthread_create() allocates, and for a thread that
+ * never did malloc() sets aside an arena of 64 MiB of address space. But the program may make no
+ * more connections.
  */
 bool background_errands(void)
 {
@@ -242,7 +242,8 @@ bool background_errands(void)
         return is_running(&errands);
     if (missed_ns == 0)
         store_relaxed(&errands_missed_ns, now_ns);
-    else if (now_ns - missed_ns >= ERRANDS_WAIT_S * NS_PER_S && now_ns >= load_relaxed(&next_try_ns))
+    else if (now_ns - missed_ns >= ERRANDS_WAIT_S * NS_PER_S &&
+             now_ns >= load_relaxed(&next_try_ns))
         start_undisturbed(&errands);
     return is_running(&errands);
 }

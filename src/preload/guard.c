@@ -404,7 +404,8 @@ void guard_run(void)
             return;
         }
         moved_read(&round.moved, shim_segments(), segment->number);
-        atomic_store_explicit(&watches, true, memory_order_relaxed);
+        if (!guard_watches()) /* no write without need to what every connect() reads */
+            atomic_store_explicit(&watches, true, memory_order_relaxed);
         bell_now = bell_count(segment);
         kick_now = atomic_load_explicit(&kicks, memory_order_relaxed);
         if (segment == before && bell_now != bell) {

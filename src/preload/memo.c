@@ -16,6 +16,7 @@ struct memo {
      */
     _Alignas(64) atomic_u32 users;
     uint32_t learned;
+    uint64_t ip_hash;
     union socket_address destination; /* as the program writes it; all zero: empty */
     struct service_view service;
     struct address only[ENDPOINTS_MAX]; /* service.only */
@@ -48,13 +49,15 @@ static bool is_destination(const struct memo *memo, const struct attempt *attemp
         memcpy(&ip, bytes + offsetof(struct sockaddr_in, sin_addr), sizeof(ip));
         return ip == memo->destination.v4.sin_addr.s_addr;
     }
-    return family == AF_INET6 && attempt->length >= sizeof(struct sockaddr_in6) &&
-           memcmp(bytes, &memo->destination.v6, sizeof(struct sockaddr_in6)) == 0;
+    /* The scope is in the hash, where it means anything. */
+    return family == AF_INET6 && attempt->ip_hash == memo->ip_hash &&
+           memcmp(bytes + offsetof(struct sockaddr_in6, sin6_addr), &memo->destination.v6.sin6_addr,
+                  sizeof(struct in6_addr)) == 0;
 }
 
 static struct memo *place_of(const struct attempt *attempt)
 {
-    return &places[(attempt->ip_hash + port_of(attempt)) % PLACES];
+    return &places[(attempt->ip_hash + ntohs(port_of(attempt))) % PLACES];
 }
 
 void memo_release(struct memo *memo)
@@ -105,6 +108,7 @@ void memo_keep(const struct attempt *attempt, const struct service_view *service
            attempt->length < sizeof(memo->destination) ? attempt->length
                                                        : sizeof(memo->destination));
     memo->service = *service;
+    memo->ip_hash = attempt->ip_hash;
     memo->learned = learned;
     keep_addresses(memo);
     /* Not a store: readers may have come and be about to leave. */

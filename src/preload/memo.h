@@ -21,8 +21,8 @@ struct memo *memo_find(const struct segment *segment, const struct attempt *atte
 const struct service_view *memo_service(const struct memo *memo);
 void memo_release(struct memo *memo); /* NULL is allowed */
 
-/* Remembers what route_address() found for its address, unless the place is taken. `learned`:
- * learned_count() from before it looked. */
+/* Remembers what route_address() found for its address, which nobody may change meanwhile, unless
+ * the place is taken. `learned`: learned_count() from before it looked. */
 void memo_keep(const struct attempt *attempt, const struct service_view *service, uint32_t learned);
 
 #endif

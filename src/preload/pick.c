@@ -51,7 +51,7 @@ HOT unsigned pick_addresses(struct journey *journey, unsigned index,
     unsigned count = 0;
     uint32_t known = 1;
 
-    if (LIKELY(only && only[index].port != 0))
+    if (LIKELY(only && only[index].port != 0 && bank_valid(&journey->service->bank)))
         out[0] = only[index];
     else
         known = service_addresses(journey->service, index, out);
@@ -152,7 +152,7 @@ RARE static int pass_by(struct journey *journey, int endpoint)
 }
 
 /* More than to go where all connections go. */
-RARE static void decide(struct journey *journey, struct pick *out)
+static __attribute__((noinline)) void decide(struct journey *journey, struct pick *out)
 {
     const struct service_view *service = journey->service;
     struct choice choice = service_target(service, journey->now_ns);

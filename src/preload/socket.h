@@ -17,8 +17,9 @@ struct socket_options {
 };
 
 /*
- * What kind of socket it is. One call for a TCP socket, whose answer to TCP_FASTOPEN_CONNECT says
- * both; two where that is not known (MPTCP, Linux before 4.11) or it is something else.
+ * What kind of socket it is, before an attempt. One call for a TCP socket, whose answer to
+ * TCP_FASTOPEN_CONNECT says both; two where that is not known (older MPTCP, Linux before 4.11) or
+ * it is something else. An SMC socket answers as the TCP socket in it, and is steered as one.
  */
 struct socket_options socket_examine(int fd);
 

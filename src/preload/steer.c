@@ -177,14 +177,22 @@ RARE static ssize_t steer_anew(const struct segment *segment, int fd, const stru
                                sa_family_t family)
 {
     uint32_t learned = learned_count();
+    /* As it is now: another thread of the program may be writing it. */
+    union socket_address copy = {.v6 = {0}};
+    struct attempt known = {.address = &copy.any,
+                            .length = attempt->length < sizeof(copy) ? attempt->length
+                                                                     : (socklen_t)sizeof(copy)};
     struct service_view service;
     struct address destination;
     int saved = errno;
-    bool ours = address_from_sockaddr(attempt->address, attempt->length, &destination) == 0 &&
-                route_address(segment, &destination, &service);
+    bool ours;
 
+    memcpy(&copy, attempt->address, known.length);
+    ours = address_from_sockaddr(&copy, known.length, &destination) == 0 &&
+           address_hash_sockaddr(&copy, known.length, &known.ip_hash) &&
+           route_address(segment, &destination, &service);
     if (ours)
-        memo_keep(attempt, &service, learned);
+        memo_keep(&known, &service, learned);
     errno = saved;
     return ours ? steer_to(&service, fd, attempt, family) : attempt_pass(attempt, fd);
 }

@@ -112,7 +112,7 @@ static void connecting(const struct input *in, struct connect_rules *rules)
 
 static void retry(const struct input *in, struct retry_rules *rules)
 {
-    rules->attempts = value_number(in, "attempts", rules->attempts, 1, 16);
+    rules->attempts = value_number(in, "attempts", rules->attempts, 1, ATTEMPTS_MAX);
     rules->wait_ns = value_duration(in, "wait", rules->wait_ns, 0, NS_PER_M);
     rules->backoff_milli = value_milli(in, "backoff", rules->backoff_milli, 1000, 10000);
     rules->jitter = value_percent(in, "jitter", rules->jitter);

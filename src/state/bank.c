@@ -3,7 +3,6 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "base/hints.h"
 #include "base/text.h"
 #include "state/fence.h"
 

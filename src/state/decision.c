@@ -59,8 +59,8 @@ bool service_endpoint(const struct service_view *service, uint32_t index,
     return false;
 }
 
-HOT uint32_t service_addresses(const struct service_view *service, uint32_t index,
-                               struct address out[static ADDRESSES_MAX])
+uint32_t service_addresses(const struct service_view *service, uint32_t index,
+                           struct address out[static ADDRESSES_MAX])
 {
     struct endpoint_settings endpoint;
     uint32_t count;
@@ -509,8 +509,8 @@ static bool tell_breaker(const struct service_view *service, uint32_t index, enu
 }
 
 /* What may change something. */
-RARE static void weigh(const struct service_view *service, uint32_t index, enum outcome outcome,
-                       uint64_t took_ns, uint64_t now_ns)
+static __attribute__((noinline)) void weigh(const struct service_view *service, uint32_t index,
+                                            enum outcome outcome, uint64_t took_ns, uint64_t now_ns)
 {
     if (!tell_breaker(service, index, outcome, took_ns, now_ns))
         return;

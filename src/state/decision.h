@@ -19,7 +19,7 @@
  */
 struct service_view {
     const struct segment *segment;
-    const struct address *only; /* of each endpoint that has one address; port 0: ask. NULL: ask */
+    const struct address *only; /* of each endpoint with one address, as of `bank`; port 0: ask */
     struct bank_view bank;      /* where it was read from, as long as that is in force */
     struct service_live *live;
     uint32_t index; /* in the bank it came from */
@@ -80,8 +80,8 @@ struct choice service_decide(const struct service_view *service, uint64_t now_ns
 int service_kept(const struct service_view *service, uint64_t now_ns);
 
 /*
- * Where a new connection goes: service_kept(), else what service_decide() says. Not for whoever
- * has just given evidence: it orders nothing.
+ * Where a new connection goes: service_kept(), else what service_decide() says; where connections
+ * are spread, to the next in turn. Not for whoever has just given evidence: it orders nothing.
  */
 struct choice service_target(const struct service_view *service, uint64_t now_ns);
 

@@ -112,17 +112,21 @@ static int listen_here(const char *port)
 }
 
 /*
- * What an option holds is of no interest, and the cost is to be the system call's: no branches.
+ * What an option holds is of no interest, and the cost is to be the system call's: few branches.
  * What is set is an int of 1; getpid() takes no notice of its arguments.
  */
 static void use_options(int fd, const struct option_call options[], int count)
 {
-    static int value[64] = {1};
-    socklen_t length = sizeof value;
+    static int value[64];
+    static const int one = 1;
 
-    for (int i = 0; i < count; i++)
-        syscall(options[i].number, fd, options[i].level, options[i].name, value,
-                options[i].number == SYS_setsockopt ? (void *)sizeof(int) : &length);
+    for (int i = 0; i < count; i++) {
+        socklen_t length = sizeof value;
+        bool sets = options[i].number == SYS_setsockopt;
+
+        syscall(options[i].number, fd, options[i].level, options[i].name,
+                sets ? (const void *)&one : value, sets ? (void *)sizeof one : &length);
+    }
 }
 
 /* One connection; what connect() and the options took. */

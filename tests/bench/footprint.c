@@ -1,7 +1,7 @@
 /*
  * What a process that connects looks like some seconds afterwards, when all that its library starts
- * does its work: footprint IP PORT SECONDS. Prints "private-KiB address-space-KiB threads": memory that is
- * no file's and that nobody shares, VmSize and threads.
+ * does its work: footprint IP PORT SECONDS. Prints "private-KiB address-space-KiB threads": memory
+ * that is no file's and that nobody shares, VmSize and threads.
  */
 #include <arpa/inet.h>
 #include <stdio.h>

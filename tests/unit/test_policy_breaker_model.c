@@ -171,9 +171,13 @@ static void step_record(struct breaker *breaker, struct model *model, unsigned s
     enum outcome outcome = ok ? OUTCOME_OK : (enum outcome)(1 + unit_below(seed, OUTCOME_LOCAL));
     uint64_t took = unit_below(seed, 12) * NS_PER_MS;
     double open_ns = model_open_ns(model);
-    struct breaker_event real =
-        breaker_record(breaker, model->rules, outcome, took, now, (uint32_t)unit_random(seed));
+    uint32_t random = (uint32_t)unit_random(seed);
+    struct breaker_event real = {BREAKER_UNCHANGED, CAUSE_NONE, 0};
     struct breaker_event expected = model_record(model, outcome, took, now);
+
+    /* As a connection does, or without a look at how common it is. */
+    if (!ok || random % 2 || !breaker_record_calm(breaker, model->rules, took, now))
+        real = breaker_record(breaker, model->rules, outcome, took, now, random);
 
     ck_assert_msg(real.change == expected.change && real.cause == expected.cause,
                   "seed %llu: %s gave %d/%d, expected %d/%d", (unsigned long long)run,

@@ -54,9 +54,12 @@ static void run_threads(void *(*body)(void *))
 
 static void record(enum outcome outcome)
 {
-    struct breaker_event event =
-        breaker_record(&breaker, &rules, outcome, NS_PER_MS, load_relaxed(&now), UINT32_C(1) << 31);
+    struct breaker_event event = {BREAKER_UNCHANGED, CAUSE_NONE, 0};
 
+    if (outcome != OUTCOME_OK ||
+        !breaker_record_calm(&breaker, &rules, NS_PER_MS, load_relaxed(&now)))
+        event = breaker_record(&breaker, &rules, outcome, NS_PER_MS, load_relaxed(&now),
+                               UINT32_C(1) << 31);
     count_up(&changes[event.change]);
 }
 
