@@ -3,6 +3,7 @@ Discovery by DNS with a real name server (dnsmasq) and real Redis servers: names
 and SRV, followed by `redisteer monitor`; what is known survives every failure of the name server.
 """
 
+import concurrent.futures
 import os
 import re
 import time
@@ -184,6 +185,27 @@ def test_a_record_that_moves_a_while_after_the_failure_is_found(names, servers, 
     lab.wait_for(lambda: names.asked("one.test") >= 8, "more questions")  # 2 each: A and AAAA
     names.change("one.test", west.host)
     assert follow(ask, "west", east.host, east.port) < 10
+
+
+def test_who_waits_goes_where_the_name_has_moved_to_meanwhile(names, servers, config_of, start, redisteer):
+    """Not where earlier connections of the same program went, whose address it remembers."""
+    east, west, _ = servers
+    names.addresses["one.test"] = [east.host]
+    names.start()
+    config = config_of(f"one.test:{east.port}", "refresh = 1s",
+                       QUICK + "when_all_down = wait:60s  breaker { refused = 1 }")
+    ask = start(config)
+    wait_healthy(redisteer, config, 1)
+    cached = ask("redis.internal", 6379, way="lookup")
+    assert [ask(cached, east.port, way="v4") for _ in range(2)] == ["east", "east"]
+    east.kill()
+    lab.wait_for(lambda: cache(redisteer, config)["endpoints"][0]["health"] == "unhealthy", "the death to be seen")
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(ask, cached, east.port, way="v4")
+        time.sleep(0.5)
+        assert not answer.done(), "it waits"
+        names.change("one.test", west.host)
+        assert answer.result(timeout=90) == "west"
 
 
 # ---- each failure of the name server ----
