@@ -53,7 +53,7 @@ static struct thread errands = {.run = errand_run, .name = "errands"};
 static atomic_u64 next_try_ns;
 
 /* CLOCK_MONOTONIC_COARSE when the prober first missed the errands' thread; 0: it has not. By the
- * prober alone; relaxed. */
+ * prober, and in a forked child; relaxed. */
 static atomic_u64 errands_missed_ns;
 
 HOT_DATA atomic_u64 background_next_look_ns;

@@ -38,7 +38,7 @@ struct journey {
     uint8_t rounds;        /* pauses made */
 };
 _Static_assert(ENDPOINTS_MAX <= 16, "an endpoint has its bit");
-_Static_assert(ENDPOINTS_MAX *ADDRESSES_MAX <= UINT8_MAX, "the calls of a journey fit");
+_Static_assert(ATTEMPTS_MAX *ADDRESSES_MAX <= UINT8_MAX, "the calls of a journey fit");
 
 /* ---- pick.c ---- */
 

@@ -44,17 +44,11 @@ static unsigned in_order(struct journey *journey, struct address addresses[], un
     return native_count + v4_count;
 }
 
-HOT unsigned pick_addresses(struct journey *journey, unsigned index,
-                            struct address out[static ADDRESSES_MAX])
+unsigned pick_addresses(struct journey *journey, unsigned index,
+                        struct address out[static ADDRESSES_MAX])
 {
-    const struct address *only = journey->service->only;
+    uint32_t known = service_addresses(journey->service, index, out);
     unsigned count = 0;
-    uint32_t known = 1;
-
-    if (LIKELY(only && only[index].port != 0 && bank_valid(&journey->service->bank)))
-        out[0] = only[index];
-    else
-        known = service_addresses(journey->service, index, out);
 
     if (UNLIKELY(journey->family == AF_INET6))
         return in_order(journey, out, known);

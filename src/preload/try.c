@@ -11,7 +11,6 @@
 #include "preload/guard.h"
 #include "preload/journey.h"
 #include "preload/route.h"
-#include "preload/shim.h"
 #include "preload/track.h"
 
 #define AT_ONCE_NS (100 * NS_PER_MS)

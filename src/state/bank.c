@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "state/fence.h"
 
 enum {
     IPS_MAX =
@@ -36,29 +35,9 @@ static bool table_fits(uint32_t size, uint32_t at, uint32_t buckets)
            buckets <= BUCKETS_MAX && at + (uint64_t)buckets * sizeof(uint32_t) <= size;
 }
 
-/* Acquire: partner of the publisher's release, so that the bank is there when its number is. */
-static uint64_t current_sequence(const struct segment *segment)
-{
-    return atomic_load_explicit(&segment->head->sequence, memory_order_acquire);
-}
-
-static bool sequence_is_still(const struct segment *segment, uint64_t sequence)
-{
-    fence_after_copying();
-    return load_relaxed(&segment->head->sequence) == sequence;
-}
-
-static const struct bank *bank_at(const struct segment *segment, uint64_t sequence)
-{
-    const void *head = segment->head;
-    const void *bank = (const unsigned char *)head + segment->bank_at[sequence & 1];
-
-    return bank;
-}
-
 static bool open_at(const struct segment *segment, uint64_t sequence, struct bank_view *view)
 {
-    const struct bank *bank = bank_at(segment, sequence);
+    const struct bank *bank = bank_numbered(segment, sequence);
     uint64_t size = __atomic_load_n(&bank->size, __ATOMIC_RELAXED);
     uint32_t ip_buckets = load32(&bank->ip_buckets);
     uint32_t name_buckets = load32(&bank->name_buckets);
@@ -110,12 +89,12 @@ static bool open_at(const struct segment *segment, uint64_t sequence, struct ban
 
 bool bank_open(const struct segment *segment, struct bank_view *view)
 {
-    return open_at(segment, current_sequence(segment), view);
+    return open_at(segment, bank_sequence(segment), view);
 }
 
 bool bank_valid(const struct bank_view *view)
 {
-    return sequence_is_still(view->segment, view->sequence);
+    return bank_sequence_is(view->segment, view->sequence);
 }
 
 /* ---- copies, made safe for whoever takes them at their word ---- */
@@ -289,19 +268,19 @@ static bool find_slot(const struct bank_view *view, uint32_t slot, char name[sta
 
 bool bank_slot_name(const struct segment *segment, uint32_t slot, char name[static NAME_TEXT])
 {
-    uint64_t sequence = current_sequence(segment);
+    uint64_t sequence = bank_sequence(segment);
     struct bank_view view;
     bool found;
 
     found = open_at(segment, sequence, &view) && find_slot(&view, slot, name);
     if (!found && open_at(segment, sequence - 1, &view) && find_slot(&view, slot, name)) {
         /* Whoever rewrites that bank sets its size to 0 first. */
-        const struct bank *before = bank_at(segment, sequence - 1);
+        const struct bank *before = bank_numbered(segment, sequence - 1);
 
         fence_after_copying();
         found = __atomic_load_n(&before->size, __ATOMIC_RELAXED) == view.size;
     }
-    if (found && sequence_is_still(segment, sequence))
+    if (found && bank_sequence_is(segment, sequence))
         return true;
     name[0] = '\0';
     return false;

@@ -82,6 +82,29 @@ void bank_front(const struct bank_view *view, struct bank *out);
 /* The configuration file as it was when that was read. */
 struct file_stamp bank_file_stamp(const struct bank *front);
 
+/* ---- inline, because every connect() of a program asks ---- */
+
+/* Acquire: partner of the publisher's release, so that the bank is there when its number is. */
+static inline uint64_t bank_sequence(const struct segment *segment)
+{
+    return atomic_load_explicit(&segment->head->sequence, memory_order_acquire);
+}
+
+/* Still, after the words that were read meanwhile. */
+static inline bool bank_sequence_is(const struct segment *segment, uint64_t sequence)
+{
+    fence_after_copying();
+    return load_relaxed(&segment->head->sequence) == sequence;
+}
+
+static inline const struct bank *bank_numbered(const struct segment *segment, uint64_t sequence)
+{
+    const void *head = segment->head;
+    const void *bank = (const unsigned char *)head + segment->bank_at[sequence & 1];
+
+    return bank;
+}
+
 /*
  * connect()'s first question, in front of bank_open(): is the IP with this address_hash_ip()
  * certainly not ours (false)? A handful of loads, inline; most connections of a host end here. Only
@@ -89,20 +112,16 @@ struct file_stamp bank_file_stamp(const struct bank *front);
  */
 static inline bool bank_may_have_ip(const struct segment *segment, uint64_t ip_hash)
 {
-    const struct segment_head *head = segment->head;
-    /* Acquire: partner of the publisher's release, so that the bank is there when its number is. */
-    uint64_t sequence = atomic_load_explicit(&head->sequence, memory_order_acquire);
-    const unsigned char *base = (const unsigned char *)head + segment->bank_at[sequence & 1];
-    const struct bank *bank = (const void *)base;
+    uint64_t sequence = bank_sequence(segment);
+    const struct bank *bank = bank_numbered(segment, sequence);
     uint64_t buckets = __atomic_load_n(&bank->ip_buckets, __ATOMIC_RELAXED);
     uint64_t table_at = __atomic_load_n(&bank->ip_table_at, __ATOMIC_RELAXED) & ~UINT64_C(3);
     uint64_t at = table_at + (ip_hash & (buckets - 1)) * sizeof(uint32_t);
-    const uint32_t *bucket = (const void *)(base + at);
+    const void *bucket = (const unsigned char *)(const void *)bank + at;
 
-    if (UNLIKELY(at >= segment->bank_size) || __atomic_load_n(bucket, __ATOMIC_RELAXED) != 0)
-        return true;
-    fence_after_copying();
-    return load_relaxed(&head->sequence) != sequence;
+    return UNLIKELY(at >= segment->bank_size) ||
+           __atomic_load_n((const uint32_t *)bucket, __ATOMIC_RELAXED) != 0 ||
+           !bank_sequence_is(segment, sequence);
 }
 
 /*

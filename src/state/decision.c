@@ -59,14 +59,14 @@ bool service_endpoint(const struct service_view *service, uint32_t index,
     return false;
 }
 
-uint32_t service_addresses(const struct service_view *service, uint32_t index,
-                           struct address out[static ADDRESSES_MAX])
+/* Apart, because of the stack. */
+static __attribute__((noinline)) uint32_t read_addresses(const struct service_view *service,
+                                                         uint32_t index,
+                                                         struct address out[static ADDRESSES_MAX])
 {
     struct endpoint_settings endpoint;
     uint32_t count;
 
-    if (UNLIKELY(index >= service->count))
-        return 0;
     count = bank_addresses(&service->bank, service->first_endpoint + index, out);
     if (bank_valid(&service->bank))
         return count;
@@ -75,6 +75,19 @@ uint32_t service_addresses(const struct service_view *service, uint32_t index,
         return 0;
     memcpy(out, endpoint.addresses, endpoint.address_count * sizeof(*out));
     return endpoint.address_count;
+}
+
+HOT uint32_t service_addresses(const struct service_view *service, uint32_t index,
+                               struct address out[static ADDRESSES_MAX])
+{
+    const struct address *only = service->only;
+
+    if (UNLIKELY(index >= service->count))
+        return 0;
+    if (UNLIKELY(!only || only[index].port == 0 || !bank_valid(&service->bank)))
+        return read_addresses(service, index, out);
+    out[0] = only[index];
+    return 1;
 }
 
 enum service_mode service_mode(const struct service_view *service, uint64_t now_ns)

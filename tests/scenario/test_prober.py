@@ -385,9 +385,35 @@ def longest_gap(times):
     return max(after - before for before, after in zip(times, times[1:]))
 
 
+def change_in_use(program, pair, config_of, redisteer, config):
+    """The file changes while the program makes connections, until it is in force."""
+    def in_force():
+        program.stdin.write("name redis.test 6379\n")
+        program.stdin.flush()
+        assert program.stdout.readline() == "east\n"
+        return lab.status(redisteer, config)["config_changed"] is False
+
+    config_of(pair, SHORT.replace("grace = 1s", "grace = 9s"))
+    lab.wait_for(in_force, "the file to be published")
+
+
+def address_space(pid):
+    """VmSize, in KiB."""
+    return int(re.search(r"VmSize:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[1])
+
+
+def test_a_changed_file_takes_no_arena_of_address_space(checking_program, pair, config_of, redisteer):
+    """libc sets aside 64 MiB for a thread of ours that allocates: the prober must not start another thread."""
+    program, config = checking_program
+    before = address_space(program.pid)
+    change_in_use(program, pair, config_of, redisteer, config)
+    assert address_space(program.pid) - before < 16 * 1024
+
+
 def test_checks_go_on_while_a_child_publishes(checking_program, pair, config_of, redisteer, runtime_dir):
     """However long that takes; it is not killed, nothing is left of it, and what it does comes into force."""
     program, config = checking_program
+    change_in_use(program, pair, config_of, redisteer, config)  # the thread that waits for children is there
     gaps = []
     for grace in (2, 3, 4):  # a busy machine spoils a round, not all of them
         with contextlib.closing(Pings(pair[0])) as pings:
